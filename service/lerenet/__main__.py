@@ -1,0 +1,5 @@
+"""`python -m lerenet`."""
+
+from lerenet.cli.main import main
+
+main()

@@ -1,0 +1,219 @@
+"""Every error LERENet raises on purpose, as one tree. It knows no HTTP: `api.errors` holds the map to statuses.
+
+    LERENetError                     code               when
+    ├── RequestError                                    the caller can mend it
+    │   ├── MalformedRequest         malformed_request  broken multipart or JSON, a parameter outside its range
+    │   ├── BodyTooLarge             body_too_large     the body passes the byte limit
+    │   ├── UnsupportedImage         unsupported_image  not JPEG, PNG, BMP or single-page TIFF
+    │   ├── ImageTooLarge            image_too_large    pixels or a side over the limit
+    │   ├── UndecodableImage         undecodable_image  the right type, but truncated or damaged
+    │   ├── InvalidMask              invalid_mask       size, labels or depth of a mask; nothing marked
+    │   ├── InvalidSupport           invalid_support    unequal counts, no shots, a bad name
+    │   ├── LimitExceeded            limit_exceeded     more images, shots or classes than allowed
+    │   ├── NotAcceptable            not_acceptable     no such output format for this request
+    │   ├── UnknownClass             unknown_class      no class, revision or shot of that name
+    │   ├── ClassExists              class_exists       the name is taken by other content
+    │   ├── NoSupportClasses         no_support_classes nothing is registered yet
+    │   ├── PreconditionFailed       precondition_failed  a stale If-Match, or If-None-Match on a taken name
+    │   ├── Unauthorized             unauthorized       no key, or a wrong one
+    │   └── Forbidden                forbidden          the key lacks the scope
+    ├── Unavailable                                     the same request may succeed later: `retry_after_s`
+    │   ├── QueueFull                queue_full         the device has as much work as it may hold
+    │   ├── Loading                  loading            weights are not on the device yet
+    │   ├── Draining                 draining           the service is stopping
+    │   └── DeadlineExceeded         deadline_exceeded  the request waited past its deadline
+    ├── DeviceFailed                 device_failed      the device is lost; only a restart helps
+    ├── RegistryError                registry_error     the registry on disk is damaged or not writable
+    ├── WeightsError                 weights_error      weights missing, damaged or of another layout
+    ├── DatasetError                 dataset_error      an evaluation folder that cannot serve the protocol
+    ├── ServiceError                 service_error      a running service answered with an error or not at all
+    └── ConfigurationError           configuration_error  a setting that cannot work
+"""
+
+from __future__ import annotations
+
+
+class LERENetError(Exception):
+    """Base of the tree.
+
+    Attributes:
+        code: Stable, documented word for programs.
+        pointer: Where in the request the fault lies, as a JSON pointer such as `/images/3`; None for the whole.
+    """
+
+    code = "error"
+
+    def __init__(self, detail: str, *, pointer: str | None = None) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.pointer = pointer
+
+
+class RequestError(LERENetError):
+    """The caller can mend it."""
+
+    code = "bad_request"
+
+
+class MalformedRequest(RequestError):
+    """Broken multipart or JSON, or a parameter outside its range."""
+
+    code = "malformed_request"
+
+
+class BodyTooLarge(RequestError):
+    """The body passes the byte limit."""
+
+    code = "body_too_large"
+
+
+class UnsupportedImage(RequestError):
+    """Not one of the image types that are read."""
+
+    code = "unsupported_image"
+
+
+class ImageTooLarge(RequestError):
+    """Pixels or a side over the limit."""
+
+    code = "image_too_large"
+
+
+class UndecodableImage(RequestError):
+    """The right type, but truncated or damaged."""
+
+    code = "undecodable_image"
+
+
+class InvalidMask(RequestError):
+    """Size, labels or depth of a mask, or nothing marked in it."""
+
+    code = "invalid_mask"
+
+
+class InvalidSupport(RequestError):
+    """Unequal counts, no shots, or a name outside the rule."""
+
+    code = "invalid_support"
+
+
+class LimitExceeded(RequestError):
+    """More images, shots or classes than allowed."""
+
+    code = "limit_exceeded"
+
+
+class NotAcceptable(RequestError):
+    """No such output format for this request."""
+
+    code = "not_acceptable"
+
+
+class UnknownClass(RequestError):
+    """No class, revision or shot of that name."""
+
+    code = "unknown_class"
+
+
+class ClassExists(RequestError):
+    """The name is taken by other content."""
+
+    code = "class_exists"
+
+
+class NoSupportClasses(RequestError):
+    """Nothing is registered yet."""
+
+    code = "no_support_classes"
+
+
+class PreconditionFailed(RequestError):
+    """A stale `If-Match`, or `If-None-Match: *` on a taken name."""
+
+    code = "precondition_failed"
+
+
+class Unauthorized(RequestError):
+    """No key, or a wrong one."""
+
+    code = "unauthorized"
+
+
+class Forbidden(RequestError):
+    """The key lacks the scope."""
+
+    code = "forbidden"
+
+
+class Unavailable(LERENetError):
+    """The same request may succeed later.
+
+    Attributes:
+        retry_after_s: Forecast, in seconds, of when to ask again; None when nothing is known.
+    """
+
+    code = "unavailable"
+
+    def __init__(self, detail: str, *, retry_after_s: float | None = None) -> None:
+        super().__init__(detail)
+        self.retry_after_s = retry_after_s
+
+
+class QueueFull(Unavailable):
+    """The device has as much work as it may hold."""
+
+    code = "queue_full"
+
+
+class Loading(Unavailable):
+    """Weights are not on the device yet."""
+
+    code = "loading"
+
+
+class Draining(Unavailable):
+    """The service is stopping."""
+
+    code = "draining"
+
+
+class DeadlineExceeded(Unavailable):
+    """The request waited past its deadline."""
+
+    code = "deadline_exceeded"
+
+
+class DeviceFailed(LERENetError):
+    """The device is lost; only a restart helps."""
+
+    code = "device_failed"
+
+
+class RegistryError(LERENetError):
+    """The registry on disk is damaged or not writable."""
+
+    code = "registry_error"
+
+
+class WeightsError(LERENetError):
+    """Weights missing, damaged or of another layout."""
+
+    code = "weights_error"
+
+
+class DatasetError(LERENetError):
+    """An evaluation folder that cannot serve the protocol."""
+
+    code = "dataset_error"
+
+
+class ServiceError(LERENetError):
+    """A running service answered with an error, or not at all."""
+
+    code = "service_error"
+
+
+class ConfigurationError(LERENetError):
+    """A setting that cannot work."""
+
+    code = "configuration_error"
