@@ -1,0 +1,29 @@
+"""A contact sheet of episodes: look at the plates before believing anything trained on them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from lerenet.imaging.images import Image
+from lerenet.imaging.overlay import overlay, tiled
+from lerenet.imaging.shots import Shot
+from lerenet.synthetic.episodes import EpisodeGenerator
+
+
+def episode_shots(generator: EpisodeGenerator, index: int) -> list[Shot]:
+    """The N plates of one episode as images (S, S, 3) uint8 with masks (S, S) uint8 in {0, 1}."""
+    batch = generator.batch(index, 1)
+    images = batch.images[0].permute(0, 2, 3, 1).cpu().numpy()
+    masks = batch.masks[0].cpu().numpy()
+    return [
+        Shot(np.ascontiguousarray(image), np.ascontiguousarray(mask)) for image, mask in zip(images, masks, strict=True)
+    ]
+
+
+def contact_sheet(generator: EpisodeGenerator, n_episodes: int) -> Image:
+    """One row per episode: each plate beside its annotation."""
+    rows = []
+    for index in range(n_episodes):
+        shots = episode_shots(generator, index)
+        rows.append([cell for shot in shots for cell in (shot.image, overlay(shot.image, shot.mask))])
+    return tiled(rows)
