@@ -1,0 +1,38 @@
+# LERENet service. The base is an argument, so that sites can bring their own hardened Python (3.11 or newer).
+#   docker build .                                               CUDA on x86-64: the package index's own torch
+#   docker build --build-arg TORCH_INDEX_URL=<CPU index> .       a far smaller image without CUDA
+ARG BASE_IMAGE=python:3.12-slim-bookworm
+
+# hadolint ignore=DL3006
+FROM ${BASE_IMAGE} AS build
+ARG TORCH_VERSION=">=2.8,<2.14"
+ARG TORCH_INDEX_URL=""
+ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PYTHONDONTWRITEBYTECODE=1
+RUN python -m venv /opt/lerenet
+# torch alone in its layer: it is most of the image and changes least.
+# hadolint ignore=DL3059
+RUN /opt/lerenet/bin/pip install "torch${TORCH_VERSION}" ${TORCH_INDEX_URL:+--index-url "$TORCH_INDEX_URL"}
+WORKDIR /src
+COPY pyproject.toml README.md LICENSE ./
+COPY service ./service
+COPY model_weights ./model_weights
+RUN /opt/lerenet/bin/pip install ".[serve]" \
+ && /opt/lerenet/bin/python -m compileall -q /opt/lerenet/lib
+
+# hadolint ignore=DL3006
+FROM ${BASE_IMAGE}
+RUN groupadd --gid 10001 lerenet \
+ && useradd --uid 10001 --gid 10001 --home-dir /data --no-create-home --shell /usr/sbin/nologin lerenet \
+ && install --directory --owner=lerenet --group=lerenet /data
+COPY --from=build /opt/lerenet /opt/lerenet
+# MALLOC_ARENA_MAX: large image buffers freed on many threads would otherwise fragment the heap.
+ENV PATH=/opt/lerenet/bin:$PATH PYTHONUNBUFFERED=1 MALLOC_ARENA_MAX=2 \
+    LERENET_HOST=0.0.0.0 LERENET_PORT=8000 LERENET_DATA_DIR=/data
+USER 10001:10001
+WORKDIR /data
+VOLUME /data
+EXPOSE 8000
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=15s --timeout=5s --start-period=120s --retries=3 CMD ["lerenet", "healthcheck"]
+ENTRYPOINT ["lerenet"]
+CMD ["serve"]
