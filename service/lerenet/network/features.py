@@ -1,0 +1,34 @@
+"""What the network knows of an image before it hears of any class."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from torch import Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Features:
+    """Feature maps of B images, and the terms of their own that every class would compute again.
+
+    Attributes:
+        maps: Feature maps, finest first, each (B, C, h, w).
+        size: (H, W) of the images in pixels, at network size.
+        shared: Query-only terms by name, each with leading axis B.
+    """
+
+    maps: tuple[Tensor, ...]
+    size: tuple[int, int]
+    shared: Mapping[str, Tensor]
+
+    def __len__(self) -> int:
+        return len(self.maps[0])
+
+    def select(self, index: Tensor) -> Features:
+        """Gather images along the leading axis: index (P,) int64, repeats allowed; gradients flow."""
+        return Features(
+            tuple(m.index_select(0, index) for m in self.maps),
+            self.size,
+            {name: term.index_select(0, index) for name, term in self.shared.items()},
+        )

@@ -1,0 +1,66 @@
+"""Multi-Prototype Reasoning (MPR), free of positions."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from lerenet.network.encoding import SupportEncoding
+from lerenet.network.features import Features
+from lerenet.network.metal.names import NODES
+
+_QUERY_NODES = "mpr_nodes"
+_ASSIGNMENTS = "mpr_assignments"
+_PASSED_ON = "mpr_query"
+
+
+class MPR(nn.Module):
+    """Reasons over the support's graph nodes and the query's, and writes the result back onto the query.
+
+    Each image's states are gathered by its own assignments and divided by the number of cells, so neither place nor
+    size of a defect matters; the support's nodes are part of its encoding, the query's are computed once per image.
+
+    Source: LERENet's MPR (arXiv 2403.11122). We differ: pairing within each image instead of across, means instead of
+        sums, few nodes, a projection of the query instead of the query itself.
+
+    Args:
+        n_channels: C of the finest map.
+        n_nodes: V nodes per image, with as many state dimensions d.
+        n_out: h, channels of the result.
+    """
+
+    def __init__(self, n_channels: int, n_nodes: int, n_out: int) -> None:
+        super().__init__()
+        self.phi = nn.Conv2d(n_channels, n_nodes, 1)
+        self.theta = nn.Conv2d(n_channels, n_nodes, 1)
+        self.adjacency = nn.Conv1d(2 * n_nodes, 2 * n_nodes, 1)
+        self.state_update = nn.Conv1d(n_nodes, n_nodes, 1, bias=False)
+        self.merge = nn.Conv1d(2 * n_nodes, n_nodes, 1)
+        self.expand = nn.Conv2d(n_nodes, n_out, 1, bias=False)
+        self.norm = nn.BatchNorm2d(n_out)
+        self.pass_on = nn.Conv2d(n_channels, n_out, 1)
+
+    def gather_nodes(self, maps: Tensor, weights: Tensor) -> Tensor:
+        """Sums of nodes (M, d, V) over the cells of M images (M, C, h, w), each cell weighted by (M, h * w)."""
+        states, assignments = self._project(maps)
+        return (states * weights[:, None]) @ assignments.mT
+
+    def shared(self, maps: tuple[Tensor, ...]) -> dict[str, Tensor]:
+        """Once per image: assignments (B, V, n), the query's own nodes (B, d, V), its projection (B, h, h', w')."""
+        states, assignments = self._project(maps[0])
+        nodes = states @ assignments.mT / assignments.shape[2]
+        return {_QUERY_NODES: nodes, _ASSIGNMENTS: assignments, _PASSED_ON: self.pass_on(maps[0])}
+
+    def forward(self, query: Features, encoding: SupportEncoding) -> Tensor:
+        """P queries with P encodings to (P, h, h', w')."""
+        nodes = torch.cat([encoding.tensors[NODES], query.shared[_QUERY_NODES]], dim=2)
+        related = nodes + self.adjacency(nodes.mT).mT
+        merged = self.merge(self.state_update(related.relu()).mT).mT  # (P, d, V)
+        reasoned = merged @ query.shared[_ASSIGNMENTS]
+        passed_on = query.shared[_PASSED_ON]
+        written = self.norm(self.expand(reasoned.unflatten(2, passed_on.shape[-2:]).to(passed_on.dtype)))
+        return passed_on + written
+
+    def _project(self, maps: Tensor) -> tuple[Tensor, Tensor]:
+        """States (M, d, n) and assignments (M, V, n) of every cell; float32, for sums over thousands of them."""
+        return self.phi(maps).flatten(2).float(), self.theta(maps).flatten(2).float()

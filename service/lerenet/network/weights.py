@@ -1,0 +1,149 @@
+"""Weights on disk: safetensors only, with the network's configuration beside the tensors, verified by digest."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tomllib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from lerenet.errors import WeightsError
+from lerenet.network.build import build_lerenet
+from lerenet.network.config import NetworkConfig
+from lerenet.network.lerenet import LERENet
+
+_FORMAT = "lerenet-1"
+_MANIFEST = "manifest.toml"
+
+
+def save_weights(network: LERENet, path: Path, *, dtype: torch.dtype = torch.float16) -> None:
+    """Write a network's parameters and running statistics, floating point ones as `dtype`.
+
+    The file appears whole or not at all.
+    """
+    tensors = {name: _stored(tensor, dtype) for name, tensor in network.state_dict().items()}
+    metadata = {"format": _FORMAT, "config": json.dumps(asdict(network.config))}
+    unfinished = path.with_name(path.name + ".part")
+    save_file(tensors, unfinished, metadata)
+    unfinished.replace(path)
+
+
+def load_weights(path: Path, device: torch.device | None = None) -> LERENet:
+    """Build the network that a file describes and fill it, in float32 and eval mode.
+
+    Raises:
+        WeightsError: No such file, not a safetensors file of ours, or tensors that do not fit its configuration.
+    """
+    tensors, metadata = _read(path)
+    network = build_lerenet(_config(path, metadata))
+    try:
+        network.load_state_dict(tensors, strict=True)
+    except RuntimeError as err:
+        raise WeightsError(f"{path}: the tensors do not fit the network that the file describes: {err}") from err
+    return network.to(device or torch.device("cpu")).eval()
+
+
+def weights_digest(path: Path) -> str:
+    """Sha256 of the file, in hex.
+
+    Raises:
+        WeightsError: The file cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as err:
+        raise WeightsError(f"{path}: cannot be read ({err.strerror}); name a weights file in LERENET_WEIGHTS") from err
+
+
+@dataclass(frozen=True)
+class WeightsEntry:
+    """One file of the manifest.
+
+    Attributes:
+        file: Name beside the manifest.
+        sha256: Hex digest of the file.
+        bytes: Its size.
+        preset: `metal` or `paper`.
+        input: What the network expects.
+        made: How the weights came about.
+    """
+
+    file: str
+    sha256: str
+    bytes: int
+    preset: str
+    input: str
+    made: str
+
+
+def weights_folder() -> Path:
+    """Where the shipped weights lie: inside the installed package, or at the top of a checkout."""
+    package = Path(__file__).resolve().parents[1]
+    installed = package / "model_weights"
+    return installed if installed.is_dir() else package.parents[1] / "model_weights"
+
+
+def read_manifest(folder: Path | None = None) -> list[WeightsEntry]:
+    """The shipped files, the default first.
+
+    Raises:
+        WeightsError: No manifest, or one that is not as expected.
+    """
+    path = (folder or weights_folder()) / _MANIFEST
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        return [WeightsEntry(**entry) for entry in table["weights"]]
+    except (OSError, tomllib.TOMLDecodeError, KeyError, TypeError) as err:
+        raise WeightsError(f"{path}: not a readable manifest ({err})") from err
+
+
+def shipped_weights() -> Path:
+    """The default weights file."""
+    return weights_folder() / read_manifest()[0].file
+
+
+def verify_weights(entry: WeightsEntry, folder: Path | None = None) -> None:
+    """Compare a file with its manifest entry.
+
+    Raises:
+        WeightsError: Size or digest differ.
+    """
+    path = (folder or weights_folder()) / entry.file
+    digest = weights_digest(path)
+    if (path.stat().st_size, digest) != (entry.bytes, entry.sha256):
+        raise WeightsError(
+            f"{path}: {path.stat().st_size} bytes with sha256 {digest}, the manifest says {entry.bytes} bytes with"
+            f" {entry.sha256}; fetch the file again"
+        )
+
+
+def _stored(tensor: Tensor, dtype: torch.dtype) -> Tensor:
+    kept = tensor.detach().to(dtype) if tensor.is_floating_point() else tensor.detach()
+    return kept.cpu().contiguous()
+
+
+def _read(path: Path) -> tuple[dict[str, Tensor], Mapping[str, str]]:
+    try:
+        with safe_open(path, framework="pt") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
+    except (OSError, SafetensorError) as err:
+        raise WeightsError(f"{path}: not a readable safetensors file ({err})") from err
+
+
+def _config(path: Path, metadata: Mapping[str, str]) -> NetworkConfig:
+    if metadata.get("format") != _FORMAT:
+        raise WeightsError(f"{path}: no LERENet weights (format {metadata.get('format')!r}, expected {_FORMAT!r})")
+    try:
+        fields: dict[str, Any] = json.loads(metadata["config"])
+        return NetworkConfig(**(fields | {"stage_channels": tuple(fields["stage_channels"])}))
+    except (KeyError, TypeError, json.JSONDecodeError) as err:
+        raise WeightsError(f"{path}: its network configuration cannot be read ({err})") from err
