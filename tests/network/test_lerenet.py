@@ -12,7 +12,9 @@ from lerenet.network.build import build_lerenet
 from lerenet.network.config import METAL, PAPER_RESNET, PAPER_VGG, NetworkConfig, tiny
 from lerenet.network.lerenet import IGNORE_INDEX, LERENet, foreground_logit
 
-CLOSE = {"rtol": 1e-4, "atol": 1e-4}
+
+def assert_close(actual: Tensor, expected: Tensor) -> None:
+    torch.testing.assert_close(actual, expected, rtol=1e-4, atol=1e-4)
 
 
 def segment(network: LERENet, query: Tensor, images: Tensor, masks: Tensor) -> Tensor:
@@ -45,7 +47,7 @@ def test_summary_of_chosen_images_is_the_encoding_of_those_images(
         chosen = network.summarise(network.features(flat_images), flat_masks, shots)
         direct = network.encode_support(flat_images[shots], flat_masks[shots])
     for name, tensor in direct.tensors.items():
-        torch.testing.assert_close(chosen.tensors[name], tensor, **CLOSE)
+        assert_close(chosen.tensors[name], tensor)
 
 
 def test_pairs_by_index_equal_pairs_side_by_side(
@@ -58,8 +60,8 @@ def test_pairs_by_index_equal_pairs_side_by_side(
         by_index = network.segment(features, encoding, index)
         side_by_side = network.segment(features.select(index), encoding)
         recomputed = network.segment(network.features(query[index]), encoding)
-    torch.testing.assert_close(by_index, side_by_side, **CLOSE)
-    torch.testing.assert_close(by_index, recomputed, **CLOSE)
+    assert_close(by_index, side_by_side)
+    assert_close(by_index, recomputed)
 
 
 def test_logits_do_not_depend_on_the_company_in_a_batch(
@@ -69,7 +71,7 @@ def test_logits_do_not_depend_on_the_company_in_a_batch(
     for b in range(2):
         with torch.no_grad():
             alone = network(query[b : b + 1], images[b : b + 1], masks[b : b + 1])
-        torch.testing.assert_close(alone[0], together[b], **CLOSE)
+        assert_close(alone[0], together[b])
 
 
 def test_logits_depend_on_the_support(network: LERENet, query: Tensor, images: Tensor, masks: Tensor) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 Preset = Literal["metal", "paper"]
 Backbone = Literal["metal", "resnet50", "vgg16_bn"]
@@ -35,6 +35,10 @@ class NetworkConfig:
     n_nodes: int = 32
     n_foreground: int = 128
     n_background: int = 256
+
+    def __post_init__(self) -> None:
+        if self.preset not in get_args(Preset):
+            raise ValueError(f"preset {self.preset!r} is unknown; there are {', '.join(get_args(Preset))}")
 
 
 METAL = NetworkConfig()

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-_MOMENTUM = 0.05
+MOMENTUM = 0.05
 
 
 def conv_norm(n_in: int, n_out: int, kernel: int = 3, stride: int = 1) -> nn.Sequential:
     """Convolution without bias, and its batch norm."""
     return nn.Sequential(
-        nn.Conv2d(n_in, n_out, kernel, stride, kernel // 2, bias=False), nn.BatchNorm2d(n_out, momentum=_MOMENTUM)
+        nn.Conv2d(n_in, n_out, kernel, stride, kernel // 2, bias=False), nn.BatchNorm2d(n_out, momentum=MOMENTUM)
     )
 
 
@@ -38,6 +39,19 @@ class ResidualBlock(nn.Module):
         """See the class."""
         x = self.down(x)
         return F.relu(self.second(self.first(x)) + self.shortcut(x))
+
+
+def full_precision(like: Tensor) -> torch.autocast:
+    """A context without autocast on the tensor's device: products of float32 tensors stay float32.
+
+    Under autocast a matrix product is bfloat16 whatever goes in, which is too coarse for sums over thousands of cells.
+    """
+    return torch.autocast(like.device.type, enabled=False)
+
+
+def on_grid(cells: Tensor, reference: Tensor) -> Tensor:
+    """Cells (..., h * w) back on the grid (..., h, w) of `reference`."""
+    return cells.reshape(*cells.shape[:-1], *reference.shape[-2:])
 
 
 def resized_to(maps: Tensor, reference: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ Source: LERENet, arXiv 2403.11122 (journal form: LDMP-RENet, doi 10.1371/journal
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -80,7 +80,7 @@ class LERENet(nn.Module):
         shared: dict[str, Tensor] = {}
         for part in (self.mpr, self.mpe, self.prior):
             if hasattr(part, "shared"):
-                shared |= part.shared(plain.maps)
+                shared |= cast(Any, part).shared(plain.maps)
         return Features(plain.maps, plain.size, shared)
 
     def support_features(self, images: Tensor) -> Features:

@@ -15,12 +15,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from lerenet.errors import WeightsError
+from lerenet.errors import LERENetError, WeightsError
 from lerenet.network.build import build_lerenet
 from lerenet.network.config import NetworkConfig
 from lerenet.network.lerenet import LERENet
 
-_FORMAT = "lerenet-1"
 _MANIFEST = "manifest.toml"
 
 
@@ -28,11 +27,16 @@ def save_weights(network: LERENet, path: Path, *, dtype: torch.dtype = torch.flo
     """Write a network's parameters and running statistics, floating point ones as `dtype`.
 
     The file appears whole or not at all.
+
+    Raises:
+        WeightsError: A value is not finite, or too large for `dtype`.
     """
-    tensors = {name: _stored(tensor, dtype) for name, tensor in network.state_dict().items()}
-    metadata = {"format": _FORMAT, "config": json.dumps(asdict(network.config))}
+    tensors = {name: _stored(name, tensor, dtype) for name, tensor in network.state_dict().items()}
+    # One entry only: safetensors writes several in changing order, and equal weights shall have equal digests.
+    metadata = {"config": json.dumps(asdict(network.config))}
     unfinished = path.with_name(path.name + ".part")
     save_file(tensors, unfinished, metadata)
+    unfinished.chmod(0o644)  # the writer makes it private, and a service may run as another user
     unfinished.replace(path)
 
 
@@ -43,10 +47,11 @@ def load_weights(path: Path, device: torch.device | None = None) -> LERENet:
         WeightsError: No such file, not a safetensors file of ours, or tensors that do not fit its configuration.
     """
     tensors, metadata = _read(path)
-    network = build_lerenet(_config(path, metadata))
+    config = _config(path, metadata)
     try:
+        network = build_lerenet(config)
         network.load_state_dict(tensors, strict=True)
-    except RuntimeError as err:
+    except (RuntimeError, TypeError, ValueError, LERENetError) as err:
         raise WeightsError(f"{path}: the tensors do not fit the network that the file describes: {err}") from err
     return network.to(device or torch.device("cpu")).eval()
 
@@ -126,8 +131,10 @@ def verify_weights(entry: WeightsEntry, folder: Path | None = None) -> None:
         )
 
 
-def _stored(tensor: Tensor, dtype: torch.dtype) -> Tensor:
+def _stored(name: str, tensor: Tensor, dtype: torch.dtype) -> Tensor:
     kept = tensor.detach().to(dtype) if tensor.is_floating_point() else tensor.detach()
+    if not kept.isfinite().all():
+        raise WeightsError(f"{name}: holds values that {dtype} cannot keep; save as float32, or look at the training")
     return kept.cpu().contiguous()
 
 
@@ -140,10 +147,10 @@ def _read(path: Path) -> tuple[dict[str, Tensor], Mapping[str, str]]:
 
 
 def _config(path: Path, metadata: Mapping[str, str]) -> NetworkConfig:
-    if metadata.get("format") != _FORMAT:
-        raise WeightsError(f"{path}: no LERENet weights (format {metadata.get('format')!r}, expected {_FORMAT!r})")
+    if "config" not in metadata:
+        raise WeightsError(f"{path}: no LERENet weights, as no network configuration is with them")
     try:
         fields: dict[str, Any] = json.loads(metadata["config"])
         return NetworkConfig(**(fields | {"stage_channels": tuple(fields["stage_channels"])}))
-    except (KeyError, TypeError, json.JSONDecodeError) as err:
+    except (KeyError, TypeError, ValueError) as err:
         raise WeightsError(f"{path}: its network configuration cannot be read ({err})") from err

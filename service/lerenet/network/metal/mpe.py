@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from lerenet.network.encoding import SupportEncoding
 from lerenet.network.features import Features
+from lerenet.network.layers import on_grid
 from lerenet.network.metal.names import BACKGROUND, FOREGROUND
 
 
@@ -50,7 +51,7 @@ class MPE(nn.Module):
         bias = self.project.bias[:, None]
         class_response = (excited[:, :h] + bias) * torch.sigmoid(excited[:, -1:])
         response = torch.cat([class_response, excited[:, h : 2 * h] + bias], dim=1)
-        return response.unflatten(2, finest.shape[-2:])
+        return on_grid(response, finest)
 
     def _weights(self, scale: Tensor) -> Tensor:
         """The projection (h, C) with its inputs scaled by (P, C): (P, h, C)."""

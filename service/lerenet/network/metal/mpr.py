@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 
 from lerenet.network.encoding import SupportEncoding
 from lerenet.network.features import Features
+from lerenet.network.layers import MOMENTUM, full_precision, on_grid
 from lerenet.network.metal.names import NODES
 
 _QUERY_NODES = "mpr_nodes"
@@ -37,18 +40,20 @@ class MPR(nn.Module):
         self.state_update = nn.Conv1d(n_nodes, n_nodes, 1, bias=False)
         self.merge = nn.Conv1d(2 * n_nodes, n_nodes, 1)
         self.expand = nn.Conv2d(n_nodes, n_out, 1, bias=False)
-        self.norm = nn.BatchNorm2d(n_out)
+        self.norm = nn.BatchNorm2d(n_out, momentum=MOMENTUM)
         self.pass_on = nn.Conv2d(n_channels, n_out, 1)
 
     def gather_nodes(self, maps: Tensor, weights: Tensor) -> Tensor:
         """Sums of nodes (M, d, V) over the cells of M images (M, C, h, w), each cell weighted by (M, h * w)."""
         states, assignments = self._project(maps)
-        return (states * weights[:, None]) @ assignments.mT
+        with full_precision(maps):
+            return (states * weights[:, None]) @ assignments.mT
 
     def shared(self, maps: tuple[Tensor, ...]) -> dict[str, Tensor]:
         """Once per image: assignments (B, V, n), the query's own nodes (B, d, V), its projection (B, h, h', w')."""
         states, assignments = self._project(maps[0])
-        nodes = states @ assignments.mT / assignments.shape[2]
+        with full_precision(states):
+            nodes = states @ assignments.mT / assignments.shape[2]
         return {_QUERY_NODES: nodes, _ASSIGNMENTS: assignments, _PASSED_ON: self.pass_on(maps[0])}
 
     def forward(self, query: Features, encoding: SupportEncoding) -> Tensor:
@@ -58,8 +63,8 @@ class MPR(nn.Module):
         merged = self.merge(self.state_update(related.relu()).mT).mT  # (P, d, V)
         reasoned = merged @ query.shared[_ASSIGNMENTS]
         passed_on = query.shared[_PASSED_ON]
-        written = self.norm(self.expand(reasoned.unflatten(2, passed_on.shape[-2:]).to(passed_on.dtype)))
-        return passed_on + written
+        written = self.norm(self.expand(on_grid(reasoned, passed_on).to(passed_on.dtype)))
+        return passed_on + cast(Tensor, written)
 
     def _project(self, maps: Tensor) -> tuple[Tensor, Tensor]:
         """States (M, d, n) and assignments (M, V, n) of every cell; float32, for sums over thousands of them."""

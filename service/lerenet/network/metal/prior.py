@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from lerenet.network.encoding import SupportEncoding
 from lerenet.network.features import Features
-from lerenet.network.layers import resized_to
+from lerenet.network.layers import full_precision, on_grid, resized_to
 from lerenet.network.metal.names import BACKGROUND, FOREGROUND, background_bank, foreground_bank
 
 
@@ -46,7 +46,7 @@ class Prior(nn.Module):
     def forward(self, query: Features, encoding: SupportEncoding) -> Tensor:
         """P queries with P encodings to (P, 3 levels + 2, h, w) float32 on the finest grid."""
         finest = query.maps[0]
-        with torch.autocast(finest.device.type, enabled=False):
+        with full_precision(finest):
             priors = [resized_to(self._level(level, query, encoding), finest) for level in range(len(query.maps))]
             return torch.cat([*priors, self._to_prototypes(query, encoding)], dim=1)
 
@@ -61,7 +61,7 @@ class Prior(nn.Module):
         prototypes = torch.stack([encoding.tensors[FOREGROUND], encoding.tensors[BACKGROUND]], dim=1)
         cells = unit_cells(query, 0)
         cosines = F.normalize(prototypes.float(), dim=2) @ cells.flatten(2)
-        return cosines.unflatten(2, cells.shape[-2:])
+        return on_grid(cosines, cells)
 
 
 def _best_cosine(bank: Tensor, cells: Tensor) -> Tensor:
@@ -75,4 +75,4 @@ def _best_cosine(bank: Tensor, cells: Tensor) -> Tensor:
         cosine = (nearest * flat.mT).sum(2)
     else:
         cosine = (bank @ flat).amax(1)
-    return cosine.unflatten(1, cells.shape[-2:])
+    return on_grid(cosine, cells)

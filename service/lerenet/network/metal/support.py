@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from lerenet.network.encoding import SupportEncoding
 from lerenet.network.features import Features
+from lerenet.network.layers import full_precision
 from lerenet.network.metal.mpr import MPR
 from lerenet.network.metal.names import BACKGROUND, FOREGROUND, NODES, background_bank, foreground_bank
 from lerenet.network.metal.prior import unit_cells
@@ -77,8 +78,8 @@ class SupportPool(nn.Module):
         rows = _cells(cells).flatten(0, 1)
         n_cells = is_foreground.shape[1]
         index = (shots[..., None] * n_cells + torch.arange(n_cells, device=shots.device)).flatten(1)
-        foreground_index = _spread(_sort_key(cells, direction, is_foreground)[shots].flatten(1), self.n_foreground)
-        foreground = rows[index.gather(1, foreground_index)]
+        foreground_key = _sort_key(cells, direction, is_foreground)[shots].flatten(1)
+        foreground = _spread_sample(rows, index, foreground_key, self.n_foreground)
         if normals is not None:
             extra = unit_cells(normals, level)
             everywhere = torch.ones(len(extra), extra[0, 0].numel(), dtype=torch.bool, device=extra.device)
@@ -87,7 +88,7 @@ class SupportPool(nn.Module):
             index = torch.cat([index, extra_index], dim=1)
             extra_key = _sort_key(extra, direction, everywhere).view(len(shots), -1)
             background_key = torch.cat([background_key, extra_key], dim=1)
-        background = rows[index.gather(1, _spread(background_key, self.n_background))]
+        background = _spread_sample(rows, index, background_key, self.n_background)
         return {foreground_bank(level): foreground, background_bank(level): background}
 
     def _background_mean(self, cells: Tensor, weights: Tensor, shots: Tensor, normals: Features | None) -> Tensor:
@@ -130,21 +131,33 @@ def _membership(masks: Tensor, level_map: Tensor) -> tuple[Tensor, Tensor]:
 @torch.no_grad()
 def _sort_key(cells: Tensor, direction: Tensor, member: Tensor) -> Tensor:
     """(M, C, h, w) to (M, h * w): where each member cell lies along the direction; others at infinity."""
-    along = torch.einsum("mchw,c->mhw", cells, direction).flatten(1)
+    with full_precision(cells):  # bfloat16 keys would tie, and ties are broken by the order of the shots
+        along = torch.einsum("mchw,c->mhw", cells, direction).flatten(1)
     return along.masked_fill(~member, torch.inf)
+
+
+def _spread_sample(rows: Tensor, index: Tensor, key: Tensor, n: int) -> Tensor:
+    """The bank (B, n, C) out of all cells (rows, C), where `index` and `key` (B, cells) say which belong to a class.
+
+    Without any finite key it is all zeros, which resembles nothing.
+    """
+    exists = key.isfinite().any(1)[:, None, None]
+    return rows[index.gather(1, _spread(key, n))] * exists
 
 
 @torch.no_grad()
 def _spread(key: Tensor, n: int) -> Tensor:
     """Positions (B, n) of evenly spaced ranks among the finite keys (B, cells), repeated where those are fewer."""
     count = key.isfinite().sum(1, keepdim=True)
-    rank = (torch.arange(n, device=key.device) + 0.5) * count / n
-    return key.argsort(dim=1, stable=True).gather(1, rank.long())
+    # floor((i + 1/2) count / n) in integers: float32 runs out of digits at some 30,000 cells.
+    rank = (2 * torch.arange(n, device=key.device) + 1) * count // (2 * n)
+    return key.argsort(dim=1, stable=True).gather(1, rank)
 
 
 def _weighted_sums(cells: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
     """Cells (M, n, C) with weights (M, n) to weighted sums (M, C) and total weights (M,)."""
-    return torch.einsum("mnc,mn->mc", cells, weights), weights.sum(1)
+    with full_precision(cells):
+        return torch.einsum("mnc,mn->mc", cells, weights), weights.sum(1)
 
 
 def _merged(sums: Tensor, areas: Tensor, shots: Tensor) -> Tensor:
