@@ -142,3 +142,14 @@ def test_foreground_logit_gives_the_softmax_probability() -> None:
 
 def test_ignore_index_is_the_byte_of_padding() -> None:
     assert IGNORE_INDEX == 255
+
+
+def test_gradients_reach_every_parameter(network: LERENet) -> None:
+    network.train()
+    generator = torch.Generator().manual_seed(3)
+    images = torch.rand(2, 2, 3, 64, 64, generator=generator)
+    masks = torch.zeros(2, 2, 64, 64)
+    masks[..., 16:40, 8:30] = 1
+    network(images[:, 0], images, masks).square().mean().backward()
+    silent = [name for name, p in network.named_parameters() if p.grad is None or not bool(p.grad.abs().sum() > 0)]
+    assert silent == []

@@ -1,191 +1,289 @@
-"""The metal preset: what its parts promise, and its budget."""
+"""The metal preset: what its prototypes and its similarity maps promise."""
 
 from __future__ import annotations
+
+from collections.abc import Callable, Iterator
 
 import pytest
 import torch
 from torch import Tensor
-from torch.utils.flop_counter import FlopCounterMode
 
-from builders import tiny_network
-from lerenet.network import IGNORE_INDEX, METAL, LERENet, SupportEncoding, build_lerenet, foreground_logit
-from lerenet.network.metal.names import BACKGROUND, FOREGROUND, NODES, background_bank, foreground_bank
+from lerenet.network.encoding import SupportEncoding
+from lerenet.network.features import Features
+from lerenet.network.lerenet import IGNORE_INDEX, LERENet
+from lerenet.network.metal.mpr import MPR
+from lerenet.network.metal.names import BACKGROUND, FOREGROUND, background_bank, foreground_bank
+from lerenet.network.metal.prior import Prior
+from lerenet.network.metal.support import SupportPool
 
-SIZE = 64
+LEVELS = range(3)
+BANKS = [bank(level) for level in LEVELS for bank in (foreground_bank, background_bank)]
+STRIDES = (4, 8, 16)
 
 
-def _images(*shape: int, seed: int = 0) -> Tensor:
-    return torch.rand(*shape, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(seed))
-
-
-def _masks(*shape: int) -> Tensor:
-    """Squares that lie elsewhere on every image."""
-    masks = torch.zeros(*shape, SIZE, SIZE, dtype=torch.uint8)
-    for order, mask in enumerate(masks.view(-1, SIZE, SIZE)):
-        start = 4 + 7 * order % 32
-        mask[start : start + 20, start : start + 16] = 1
-    return masks
+@pytest.fixture(autouse=True)
+def _without_gradients() -> Iterator[None]:
+    with torch.no_grad():
+        yield
 
 
 @pytest.fixture
-def network() -> LERENet:
-    return tiny_network()
+def pool(network: LERENet) -> SupportPool:
+    assert isinstance(network.support_pool, SupportPool)
+    return network.support_pool
 
 
-def _assert_close(first: SupportEncoding, second: SupportEncoding) -> None:
-    for name, tensor in first.tensors.items():
-        torch.testing.assert_close(tensor, second.tensors[name], msg=name)
+def assert_same(left: SupportEncoding, right: SupportEncoding, tolerance: float = 1e-5) -> None:
+    assert left.tensors.keys() == right.tensors.keys()
+    for name, tensor in left.tensors.items():
+        torch.testing.assert_close(right.tensors[name], tensor, rtol=tolerance, atol=tolerance)
 
 
-@torch.inference_mode()
-def test_logits_have_two_channels_and_the_size_of_the_query(network: LERENet) -> None:
-    assert network(_images(2), _images(2, 3), _masks(2, 3)).shape == (2, 2, SIZE, SIZE)
+def coordinate_features(n_images: int, size_px: int, channels: tuple[int, ...] = (8, 12, 16)) -> Features:
+    """Features in which every cell of every image differs from every other in direction, and can be told by it."""
+    generator = torch.Generator().manual_seed(9)
+    grids = (size_px // stride for stride in STRIDES)
+    maps = (torch.randn(n_images, c, n, n, generator=generator) for c, n in zip(channels, grids, strict=True))
+    return Features(tuple(maps), (size_px, size_px), {})
 
 
-@torch.inference_mode()
-def test_encoding_then_segmenting_equals_forward(network: LERENet) -> None:
-    query, images, masks = _images(2), _images(2, 3, seed=1), _masks(2, 3)
-    split = network.segment(network.features(query), network.encode_support(images, masks))
-    torch.testing.assert_close(split, network(query, images, masks))
+def origin_of(bank: Tensor, level_map: Tensor) -> list[set[tuple[int, int, int]]]:
+    """Per class the (image, row, column) of the cells (M, C, h, w) which its bank (B, n, C) was drawn from."""
+    cells = torch.nn.functional.normalize(level_map, dim=1).permute(0, 2, 3, 1)
+    similarity = torch.einsum("bnc,mhwc->bnmhw", bank, cells).flatten(2)
+    assert torch.allclose(similarity.amax(2), torch.ones(()))
+    places = [torch.unravel_index(best, cells.shape[:3]) for best in similarity.argmax(2)]
+    return [set(zip(*(axis.tolist() for axis in place), strict=True)) for place in places]
 
 
-@torch.inference_mode()
-def test_pairs_by_index_equal_pairs_side_by_side(network: LERENet) -> None:
-    features = network.features(_images(2))
-    encoding = network.encode_support(_images(3, 2, seed=1), _masks(3, 2))
-    index = torch.tensor([1, 0, 1])
-    together = network.segment(features, encoding, index)
-    for pair, image in enumerate(index.tolist()):
-        alone = network.segment(features.select(torch.tensor([image])), encoding[pair])
-        torch.testing.assert_close(together[pair : pair + 1], alone, atol=1e-5, rtol=1e-4)
+def test_copies_of_a_shot_equal_the_shot(network: LERENet, images: Tensor, masks: Tensor) -> None:
+    one = network.encode_support(images[:, :1], masks[:, :1])
+    copies = network.encode_support(images[:, [0] * 5], masks[:, [0] * 5])
+    assert_same(copies, one)
 
 
-@torch.inference_mode()
-def test_the_order_of_the_shots_does_not_matter(network: LERENet) -> None:
-    images, masks = _images(1, 3), _masks(1, 3)
-    order = torch.tensor([2, 0, 1])
-    _assert_close(network.encode_support(images, masks), network.encode_support(images[:, order], masks[:, order]))
+def test_order_of_shots_does_not_matter(network: LERENet, images: Tensor, masks: Tensor) -> None:
+    forward = network.encode_support(images, masks)
+    backward = network.encode_support(images[:, [2, 0, 1]], masks[:, [2, 0, 1]])
+    assert_same(forward, backward)
 
 
-@torch.inference_mode()
-def test_copies_of_one_shot_equal_one_shot(network: LERENet) -> None:
-    images, masks = _images(1, 1), _masks(1, 1)
-    copies = network.encode_support(images.expand(1, 4, -1, -1, -1), masks.expand(1, 4, -1, -1))
-    _assert_close(network.encode_support(images, masks), copies)
+def test_order_of_shots_does_not_matter_when_features_are_bfloat16(network: LERENet, masks: Tensor) -> None:
+    features = coordinate_features(3, 64)
+    coarse = Features(tuple(m.bfloat16() for m in features.maps), features.size, {})
+    with torch.autocast("cpu", torch.bfloat16):
+        forward = network.summarise(coarse, masks[0], torch.tensor([[0, 1, 2]]))
+        backward = network.summarise(coarse, masks[0], torch.tensor([[2, 1, 0]]))
+    assert_same(forward, backward)
 
 
-@torch.inference_mode()
-def test_an_encoding_has_one_size_for_any_number_of_shots(network: LERENet) -> None:
-    shapes = [
-        {name: tensor.shape for name, tensor in network.encode_support(_images(1, k), _masks(1, k)).tensors.items()}
-        for k in (1, 5)
-    ]
-    assert shapes[0] == shapes[1]
+def test_sums_over_cells_stay_float32_under_autocast(network: LERENet, masks: Tensor) -> None:
+    features = coordinate_features(3, 64)
+    shots = torch.tensor([[0, 1, 2]])
+    exact = network.summarise(features, masks[0], shots)
+    with torch.autocast("cpu", torch.bfloat16):
+        under_autocast = network.summarise(features, masks[0], shots)
+    for name in (FOREGROUND, BACKGROUND, *BANKS):
+        torch.testing.assert_close(under_autocast.tensors[name], exact.tensors[name], rtol=1e-5, atol=1e-5)
 
 
-@torch.inference_mode()
-def test_a_held_out_subset_equals_encoding_it_alone(network: LERENet) -> None:
-    images, masks = _images(3), _masks(3)
-    features = network.support_features(images)
-    subset = network.summarise(features, masks, torch.tensor([[0, 2]]))
-    _assert_close(subset, network.encode_support(images[None, [0, 2]], masks[None, [0, 2]]))
+@pytest.mark.parametrize("with_normals", [False, True])
+@pytest.mark.parametrize("n_shots", [2, 3])
+def test_encoding_has_one_size_for_any_support_set(
+    network: LERENet, images: Tensor, masks: Tensor, normals: Tensor, n_shots: int, with_normals: bool
+) -> None:
+    one_shot = network.encode_support(images[:, :1], masks[:, :1])
+    other = network.encode_support(images[:, :n_shots], masks[:, :n_shots], normals if with_normals else None)
+    shapes = {name: tensor.shape for name, tensor in one_shot.tensors.items()}
+    assert {name: tensor.shape for name, tensor in other.tensors.items()} == shapes
 
 
-@torch.inference_mode()
-def test_ignored_pixels_carry_no_descriptor(network: LERENet) -> None:
-    masks = _masks(1, 1)
-    masks[..., 32:] = IGNORE_INDEX
-    images = _images(1, 1)
-    features = network.support_features(images[0])
-    spoiled = [m.clone() for m in features.maps]
-    for level_map in spoiled:
-        level_map[..., level_map.shape[-1] // 2 :] = 1e3
+def test_descriptors_have_unit_length(network: LERENet, images: Tensor, masks: Tensor) -> None:
+    encoding = network.encode_support(images, masks)
+    for name in BANKS:
+        lengths = encoding.tensors[name].norm(dim=2)
+        torch.testing.assert_close(lengths, torch.ones_like(lengths))
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_banks_come_from_their_side_of_the_mask(pool: SupportPool, masks: Tensor, level: int) -> None:
+    features = coordinate_features(6, 64)
+    shots = torch.arange(6).view(2, 3)
+    encoding = pool(features, masks.flatten(0, 1), shots)
+    share = torch.nn.functional.avg_pool2d(masks.flatten(0, 1).float(), STRIDES[level])
+    for b, cells in enumerate(origin_of(encoding.tensors[foreground_bank(level)], features.maps[level])):
+        assert all(m in shots[b] and share[m, row, column] >= 0.3 for m, row, column in cells)
+    for b, cells in enumerate(origin_of(encoding.tensors[background_bank(level)], features.maps[level])):
+        assert all(m in shots[b] and share[m, row, column] < 0.01 for m, row, column in cells)
+
+
+def test_bank_draws_every_shot_in(pool: SupportPool, masks: Tensor) -> None:
+    features = coordinate_features(3, 64)
+    encoding = pool(features, masks[0], torch.tensor([[0, 1, 2]]))
+    for bank in (foreground_bank, background_bank):
+        (cells,) = origin_of(encoding.tensors[bank(0)], features.maps[0])
+        assert {m for m, _, _ in cells} == {0, 1, 2}
+
+
+def test_bank_holds_every_cell_when_there_are_few(pool: SupportPool) -> None:
+    mask = torch.zeros(1, 64, 64, dtype=torch.uint8)
+    mask[0, 8:16, 20:32] = 1  # six cells at stride 4
+    features = coordinate_features(1, 64)
+    (cells,) = origin_of(pool(features, mask, torch.tensor([[0]])).tensors[foreground_bank(0)], features.maps[0])
+    assert cells == {(0, row, column) for row in (2, 3) for column in (5, 6, 7)}
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_scratch_thinner_than_a_cell_is_in_the_foreground(pool: SupportPool, level: int) -> None:
+    mask = torch.zeros(1, 64, 64, dtype=torch.uint8)
+    mask[0, 33, 3:60] = 1
+    features = coordinate_features(1, 64)
+    encoding = pool(features, mask, torch.tensor([[0]]))
+    (cells,) = origin_of(encoding.tensors[foreground_bank(level)], features.maps[level])
+    assert {row for _, row, _ in cells} == {33 // STRIDES[level]}
+
+
+def test_padding_carries_no_descriptor(pool: SupportPool, masks: Tensor) -> None:
+    padded = masks[0].clone()
+    padded[:, 48:] = IGNORE_INDEX
+    features = coordinate_features(3, 64)
+    shots = torch.tensor([[0, 1, 2]])
+    encoding = pool(features, padded, shots)
+    changed_maps = tuple(m.clone() for m in features.maps)
+    for level, changed in enumerate(changed_maps):
+        changed[:, :, 48 // STRIDES[level] :] = 100.0
+    assert_same(pool(Features(changed_maps, features.size, {}), padded, shots), encoding, tolerance=0)
+
+
+def test_padding_adds_nothing_to_an_unpadded_support(pool: SupportPool, masks: Tensor) -> None:
+    whole = coordinate_features(3, 64)
+    cut = Features(tuple(m[:, :, : m.shape[2] // 2] for m in whole.maps), (32, 64), {})
+    padded = masks[0].clone()
+    padded[:, 32:] = IGNORE_INDEX
+    shots = torch.tensor([[0, 1, 2]])
+    assert_same(pool(whole, padded, shots), pool(cut, masks[0, :, :32], shots))
+
+
+def test_normals_join_the_background(pool: SupportPool, masks: Tensor) -> None:
+    features = coordinate_features(5, 64)
+    shots = torch.tensor([[0, 1, 2]])
+    normals = features.select(torch.tensor([3, 4]))
+    encoding = pool(features, masks[0].repeat(2, 1, 1)[:5], shots, normals)
+    for level in LEVELS:
+        (cells,) = origin_of(encoding.tensors[background_bank(level)], features.maps[level])
+        assert {m for m, _, _ in cells} & {3, 4}
+        (cells,) = origin_of(encoding.tensors[foreground_bank(level)], features.maps[level])
+        assert not {m for m, _, _ in cells} & {3, 4}
+
+
+def test_normals_leave_the_foreground_as_it_is(
+    network: LERENet, images: Tensor, masks: Tensor, normals: Tensor
+) -> None:
+    without, with_normals = network.encode_support(images, masks), network.encode_support(images, masks, normals)
+    foreground = [FOREGROUND, "nodes", *(foreground_bank(level) for level in LEVELS)]
+    assert all(torch.equal(without.tensors[name], with_normals.tensors[name]) for name in foreground)
+    assert not torch.equal(without.tensors[BACKGROUND], with_normals.tensors[BACKGROUND])
+
+
+def test_normals_of_one_class_do_not_reach_another(
+    network: LERENet, images: Tensor, masks: Tensor, normals: Tensor
+) -> None:
+    both = network.encode_support(images, masks, normals)
+    alone = network.encode_support(images[1:], masks[1:], normals[1:])
+    assert_same(both[1], alone)
+
+
+def test_pooled_prototypes_are_means_over_their_area(pool: SupportPool, masks: Tensor) -> None:
+    features = coordinate_features(3, 64)
+    encoding = pool(features, masks[0], torch.tensor([[0, 1, 2]]))
+    share = torch.nn.functional.avg_pool2d((masks[0] == 1).float(), 4)[:, None]
+    finest = features.maps[0]
+    for name, weight in ((FOREGROUND, share), (BACKGROUND, 1 - share)):
+        expected = (finest * weight).sum((0, 2, 3)) / weight.sum()
+        torch.testing.assert_close(encoding.tensors[name][0], expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("value", "empty"), [(0, foreground_bank), (1, background_bank), (IGNORE_INDEX, background_bank)]
+)
+def test_side_without_any_cell_resembles_nothing(pool: SupportPool, value: int, empty: Callable[[int], str]) -> None:
+    mask = torch.full((1, 64, 64), value, dtype=torch.uint8)
+    encoding = pool(coordinate_features(1, 64), mask, torch.tensor([[0]]))
+    assert all(bool((encoding.tensors[empty(level)] == 0).all()) for level in LEVELS)
+
+
+@pytest.mark.parametrize("value", [0, 1, IGNORE_INDEX])
+def test_logits_are_finite_when_a_mask_has_one_value(
+    network: LERENet, query: Tensor, images: Tensor, masks: Tensor, value: int
+) -> None:
+    assert network(query, images, torch.full_like(masks, value)).isfinite().all()
+
+
+def test_moved_support_gives_the_same_prototypes(pool: SupportPool) -> None:
+    features = coordinate_features(1, 64)
+    mask = torch.zeros(1, 64, 64, dtype=torch.uint8)
+    mask[0, :16, 16:48] = 1
+    moved = Features(tuple(m.roll(m.shape[2] // 2, 2) for m in features.maps), features.size, {})
     shots = torch.tensor([[0]])
-    clean = network.summarise(features, masks[0], shots)
-    _assert_close(clean, network.summarise(type(features)(tuple(spoiled), features.size, {}), masks[0], shots))
+    assert_same(pool(moved, mask.roll(32, 1), shots), pool(features, mask, shots))
 
 
-@torch.inference_mode()
-def test_normals_change_the_background_alone(network: LERENet) -> None:
-    images, masks = _images(1, 2), _masks(1, 2)
-    plain = network.encode_support(images, masks)
-    sharpened = network.encode_support(images, masks, _images(1, 3, seed=9))
-    for name in (FOREGROUND, NODES, *(foreground_bank(level) for level in range(3))):
-        torch.testing.assert_close(plain.tensors[name], sharpened.tensors[name])
-    for name in (BACKGROUND, *(background_bank(level) for level in range(3))):
-        assert plain.tensors[name].shape == sharpened.tensors[name].shape
-        assert not torch.allclose(plain.tensors[name], sharpened.tensors[name])
+def test_moved_query_moves_the_prior(network: LERENet, images: Tensor, masks: Tensor) -> None:
+    encoding = network.encode_support(images, masks)
+    prior = network.prior
+    assert isinstance(prior, Prior)
+    features = coordinate_features(2, 64)
+    moved = Features((features.maps[0].roll(5, 3), *features.maps[1:]), features.size, {})
+    torch.testing.assert_close(prior(moved, encoding)[:, :3], prior(features, encoding)[:, :3].roll(5, 3))
 
 
-@pytest.mark.parametrize("value", [0, 1])
-@torch.inference_mode()
-def test_a_mask_of_one_value_gives_finite_logits(network: LERENet, value: int) -> None:
-    masks = torch.full((1, 1, SIZE, SIZE), value, dtype=torch.uint8)
-    assert bool(network(_images(1), _images(1, 1), masks).isfinite().all())
+def test_prior_of_a_cell_in_the_bank_is_one(network: LERENet, images: Tensor, masks: Tensor) -> None:
+    flat_masks = masks.flatten(0, 1)
+    features = network.features(images.flatten(0, 1))
+    encoding = network.summarise(features, flat_masks, torch.arange(6)[:, None])
+    prior = network.prior(features, encoding)
+    best = prior[:, 0].flatten(1)
+    assert best.amax(1).allclose(torch.ones(()), atol=1e-4)
+    assert prior[:, :2].abs().max() <= 1 + 1e-4
 
 
-@torch.inference_mode()
-def test_a_thin_line_still_gives_foreground_descriptors(network: LERENet) -> None:
-    line = torch.zeros(1, 1, SIZE, SIZE, dtype=torch.uint8)
-    line[..., 30, :] = 1
-    images = _images(1, 1)
-    encoding = network.encode_support(images, line)
-    bank = encoding.tensors[foreground_bank(0)]
-    cells = torch.nn.functional.normalize(network.support_features(images[0]).maps[0], dim=1)
-    row = cells[0, :, 30 // 4].T
-    assert torch.cdist(bank[0], row).amin(1).amax() < 1e-4
+def test_prior_is_the_same_when_gradients_are_kept(network: LERENet, images: Tensor, masks: Tensor) -> None:
+    encoding = network.encode_support(images, masks)
+    features = coordinate_features(2, 64)
+    searched = network.prior(features, encoding)
+    with torch.enable_grad():
+        learned = network.prior(features, encoding)
+    torch.testing.assert_close(learned, searched)
 
 
-@torch.inference_mode()
-def test_reasoning_does_not_depend_on_where_the_support_defect_lies(network: LERENet) -> None:
-    cells = torch.rand(1, 8, 4, 4)
-    weights = torch.zeros(1, 16)
-    weights[:, 3:9] = 1
-    order = torch.randperm(16, generator=torch.Generator().manual_seed(0))
-    moved = cells.flatten(2)[..., order].view_as(cells)
-    gather = network.mpr.gather_nodes
-    torch.testing.assert_close(gather(cells, weights), gather(moved, weights[:, order]))
+@pytest.mark.parametrize("scale", [0.25, 4.0])
+def test_prior_does_not_depend_on_the_length_of_features(
+    network: LERENet, images: Tensor, masks: Tensor, scale: float
+) -> None:
+    encoding = network.encode_support(images, masks)
+    features = coordinate_features(2, 64)
+    scaled = Features(tuple(m * scale for m in features.maps), features.size, {})
+    torch.testing.assert_close(network.prior(scaled, encoding), network.prior(features, encoding))
 
 
-@torch.inference_mode()
-def test_results_do_not_depend_on_who_shares_the_batch(network: LERENet) -> None:
-    images, masks, query = _images(2, 2), _masks(2, 2), _images(2, seed=4)
-    together = foreground_logit(network(query, images, masks)).sigmoid()
-    alone = foreground_logit(network(query[:1], images[:1], masks[:1])).sigmoid()
-    torch.testing.assert_close(together[:1], alone, atol=1e-5, rtol=0)
+def test_reasoning_is_free_of_positions(network: LERENet, images: Tensor, masks: Tensor) -> None:
+    """Shuffled query cells give shuffled results: only what the cells hold counts, not where they are."""
+    encoding, reasoning = network.encode_support(images, masks), network.mpr
+    assert isinstance(reasoning, MPR)
+    finest = coordinate_features(2, 64).maps[0]
+    order = torch.randperm(finest.shape[2] * finest.shape[3], generator=torch.Generator().manual_seed(0))
+    shuffled = finest.flatten(2)[..., order].view_as(finest)
+    results = []
+    for maps in (finest, shuffled):
+        features = Features((maps,), (64, 64), reasoning.shared((maps,)))
+        results.append((reasoning(features, encoding), network.mpe(features, encoding)))
+    for plain, moved in zip(*results, strict=True):
+        torch.testing.assert_close(moved.flatten(2), plain.flatten(2)[..., order], rtol=1e-4, atol=1e-4)
 
 
-def test_gradients_reach_every_parameter(network: LERENet) -> None:
-    network.train()
-    network(_images(2), _images(2, 2), _masks(2, 2)).square().mean().backward()
-    silent = [name for name, p in network.named_parameters() if p.grad is None or not bool(p.grad.abs().sum() > 0)]
-    # The last lateral bias shifts every cell alike, which batch norm removes again: it alone may stay near zero.
-    assert [name for name in silent if "lateral" not in name] == []
-
-
-def test_a_size_that_does_not_fit_names_the_one_to_pad_to(network: LERENet) -> None:
-    with pytest.raises(ValueError, match=r"pad \(50, 64\) to \(64, 64\)"):
-        network.features(torch.rand(1, 3, 50, 64))
-
-
-@torch.inference_mode()
-def test_segmenting_keeps_nothing_on_the_network(network: LERENet) -> None:
-    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
-    attributes = set(vars(network))
-    network(_images(1), _images(1, 2), _masks(1, 2))
-    assert set(vars(network)) == attributes
-    assert all(torch.equal(before[name], tensor) for name, tensor in network.state_dict().items())
-
-
-@torch.inference_mode()
-def test_the_shipped_size_keeps_its_budget() -> None:
-    """At 200 px (padded to 208): at most 5 GMAC per image, and a class at most a fifth of an image."""
-    network = build_lerenet(METAL).eval()
-    encoding = network.encode_support(torch.rand(1, 1, 3, 208, 208), torch.ones(1, 1, 208, 208))
-    with FlopCounterMode(display=False) as per_image:
-        features = network.features(torch.rand(1, 3, 208, 208))
-    with FlopCounterMode(display=False) as per_class:
-        network.segment(features, encoding)
-    shared, classes = per_image.get_total_flops() / 2, per_class.get_total_flops() / 2
-    assert shared <= 5e9
-    assert classes <= 0.2 * shared
+def test_first_guess_of_a_fresh_network_is_mostly_background(
+    network: LERENet, query: Tensor, images: Tensor, masks: Tensor
+) -> None:
+    torch.manual_seed(0)
+    probability = network.train()(query, images, masks).softmax(1)[:, 1]
+    assert 0.02 < probability.mean() < 0.15

@@ -1,16 +1,25 @@
-"""Weights files: what is written is what is read, and nothing else is believed."""
+"""Weights files: what goes in comes out, and nothing else is taken for one."""
 
 from __future__ import annotations
 
 import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor
 
 from builders import tiny_network
 from lerenet.errors import WeightsError
+from lerenet.network.build import build_lerenet
+from lerenet.network.config import PAPER_VGG, tiny
+from lerenet.network.lerenet import LERENet
 from lerenet.network.weights import (
     WeightsEntry,
     load_weights,
@@ -20,80 +29,180 @@ from lerenet.network.weights import (
     weights_digest,
 )
 
+CPU = torch.device("cpu")
+
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
+def saved(network: LERENet, tmp_path: Path) -> Path:
     path = tmp_path / "tiny.safetensors"
-    save_weights(tiny_network(), path)
+    save_weights(network, path)
     return path
 
 
-def test_loaded_weights_are_the_saved_ones_in_half_precision(path: Path) -> None:
-    saved, loaded = tiny_network().state_dict(), load_weights(path).state_dict()
-    assert saved.keys() == loaded.keys()
-    for name, tensor in saved.items():
-        torch.testing.assert_close(loaded[name], tensor, atol=1e-3, rtol=1e-3)
+def rewrite(path: Path, change: Callable[[dict[str, Tensor], dict[str, str]], Any]) -> None:
+    with safe_open(path, framework="pt") as file:
+        metadata: dict[str, str] = dict(file.metadata())
+    tensors = load_file(path)
+    change(tensors, metadata)
+    save_file(tensors, path, metadata)
 
 
-def test_a_loaded_network_is_in_eval_mode_with_the_saved_structure(path: Path) -> None:
-    network = load_weights(path)
-    assert not network.training
-    assert network.config == tiny_network().config
+def set_config(**fields: Any) -> Callable[[dict[str, Tensor], dict[str, str]], None]:
+    def change(_: dict[str, Tensor], metadata: dict[str, str]) -> None:
+        metadata["config"] = json.dumps(json.loads(metadata["config"]) | fields)
+
+    return change
 
 
-def test_a_weights_file_can_be_read_by_other_users(path: Path) -> None:
-    assert path.stat().st_mode & 0o044 == 0o044
+def test_loaded_network_has_the_saved_values_in_half_precision(network: LERENet, saved: Path) -> None:
+    loaded = load_weights(saved, CPU).state_dict()
+    state = network.state_dict()
+    assert loaded.keys() == state.keys()
+    for name, tensor in state.items():
+        expected = tensor.half().float() if tensor.is_floating_point() else tensor
+        assert torch.equal(loaded[name], expected), name
 
 
-def test_a_truncated_file_is_refused(path: Path) -> None:
-    path.write_bytes(path.read_bytes()[:-100])
-    with pytest.raises(WeightsError, match="not a readable safetensors file"):
-        load_weights(path)
+def test_loaded_network_segments_as_the_saved_one(
+    network: LERENet, query: Tensor, images: Tensor, masks: Tensor, tmp_path: Path
+) -> None:
+    path = tmp_path / "exact.safetensors"
+    save_weights(network, path, dtype=torch.float32)
+    with torch.no_grad():
+        assert torch.equal(load_weights(path, CPU)(query, images, masks), network(query, images, masks))
 
 
-def test_a_missing_file_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(WeightsError, match="absent"):
-        load_weights(tmp_path / "absent.safetensors")
+@pytest.mark.parametrize(
+    "config", [tiny(), replace(tiny(), fusion_channels=4), PAPER_VGG], ids=["tiny", "thin", "paper"]
+)
+def test_file_knows_which_network_it_is_of(config: Any, tmp_path: Path) -> None:
+    path = tmp_path / "some.safetensors"
+    save_weights(build_lerenet(config), path)
+    assert load_weights(path, CPU).config == config
 
 
-def test_a_safetensors_file_of_others_is_refused(tmp_path: Path) -> None:
-    save_file({"weight": torch.zeros(3)}, tmp_path / "other.safetensors")
-    with pytest.raises(WeightsError, match="no LERENet weights"):
-        load_weights(tmp_path / "other.safetensors")
+def test_loaded_network_is_ready_to_serve(saved: Path) -> None:
+    loaded = load_weights(saved)
+    assert not loaded.training
+    assert {tensor.dtype for tensor in loaded.parameters()} == {torch.float32}
 
 
-def test_tensors_of_another_structure_are_refused(path: Path, tmp_path: Path) -> None:
-    network = tiny_network()
-    del network.mpe.spatial
-    save_weights(network, tmp_path / "lacking.safetensors")
-    with pytest.raises(WeightsError, match="spatial"):
-        load_weights(tmp_path / "lacking.safetensors")
+def test_file_is_stored_in_half_precision(saved: Path) -> None:
+    assert {tensor.dtype for tensor in load_file(saved).values()} == {torch.float16, torch.int64}
 
 
-def _entry(path: Path, **changes: object) -> WeightsEntry:
-    fields = {"file": path.name, "sha256": weights_digest(path), "bytes": path.stat().st_size}
-    return WeightsEntry(**(fields | {"preset": "metal", "input": "", "made": ""} | changes))  # type: ignore[arg-type]
+def test_saving_leaves_no_other_file(saved: Path) -> None:
+    assert list(saved.parent.iterdir()) == [saved]
 
 
-def test_a_digest_is_the_sha256_of_the_file(path: Path) -> None:
-    assert weights_digest(path) == hashlib.sha256(path.read_bytes()).hexdigest()
+def test_same_network_gives_the_same_digest(saved: Path, network: LERENet) -> None:
+    again = saved.with_name("again.safetensors")
+    save_weights(network, again)
+    assert weights_digest(again) == weights_digest(saved) == hashlib.sha256(saved.read_bytes()).hexdigest()
 
 
-def test_a_file_that_fits_its_entry_is_verified(path: Path) -> None:
-    verify_weights(_entry(path), path.parent)
+@pytest.mark.parametrize("value", [float("nan"), 1e6])
+def test_value_that_half_precision_cannot_keep_is_refused(network: LERENet, tmp_path: Path, value: float) -> None:
+    path = tmp_path / "broken.safetensors"
+    with torch.no_grad():
+        next(network.parameters())[0] = value
+    with pytest.raises(WeightsError, match=r"backbone\.\S+: holds values"):
+        save_weights(network, path)
+    assert list(tmp_path.iterdir()) == []
 
 
-def test_a_changed_file_is_found_out(path: Path) -> None:
-    entry = _entry(path)
-    path.write_bytes(path.read_bytes() + b"\0")
-    with pytest.raises(WeightsError, match="fetch the file again"):
-        verify_weights(entry, path.parent)
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda tensors, _: tensors.pop("mpr.phi.weight"), r"Missing key.*mpr\.phi\.weight"),
+        (lambda tensors, _: tensors.update(extra=torch.zeros(1)), "Unexpected key.*extra"),
+        (lambda tensors, _: tensors.update({"mpr.phi.bias": torch.zeros(3)}), "size mismatch"),
+        (lambda _, metadata: metadata.pop("config"), "no LERENet weights"),
+        (lambda _, metadata: metadata.update(config="{"), "configuration cannot be read"),
+        (set_config(depth=3), "configuration cannot be read"),
+        (set_config(preset="wood"), "wood"),
+        (set_config(n_nodes="many"), "do not fit"),
+        (set_config(preset="paper"), "do not fit"),
+        (set_config(n_nodes=6), "size mismatch"),
+    ],
+    ids=[
+        "missing", "surplus", "shape", "no-config", "no-json", "field", "preset", "type",
+        "backbone", "size",
+    ],
+)  # fmt: skip
+def test_file_that_does_not_fit_is_refused(
+    saved: Path, change: Callable[[dict[str, Tensor], dict[str, str]], Any], message: str
+) -> None:
+    rewrite(saved, change)
+    with pytest.raises(WeightsError, match=f"(?s){message}"):
+        load_weights(saved, CPU)
 
 
-def test_a_broken_manifest_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "manifest.toml").write_text("[[weights]]\nfile = 1\nunknown = 2\n")
-    with pytest.raises(WeightsError, match="manifest"):
+@pytest.mark.parametrize("content", [b"", b"text", b"\x80\x04pickle", b"\xff" * 64])
+def test_file_that_is_no_safetensors_is_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "odd.safetensors"
+    path.write_bytes(content)
+    with pytest.raises(WeightsError, match=r"odd\.safetensors"):
+        load_weights(path, CPU)
+
+
+def test_truncated_file_is_refused(saved: Path) -> None:
+    saved.write_bytes(saved.read_bytes()[:-100])
+    with pytest.raises(WeightsError, match="not a readable safetensors"):
+        load_weights(saved, CPU)
+
+
+def test_pickled_network_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "checkpoint.pt"
+    torch.save(tiny_network().state_dict(), path)
+    with pytest.raises(WeightsError, match=r"checkpoint\.pt"):
+        load_weights(path, CPU)
+
+
+@pytest.mark.parametrize("read", [load_weights, weights_digest])
+def test_absent_file_is_named(tmp_path: Path, read: Callable[[Path], object]) -> None:
+    with pytest.raises(WeightsError, match=r"absent\.safetensors"):
+        read(tmp_path / "absent.safetensors")
+
+
+def entry_of(path: Path) -> WeightsEntry:
+    return WeightsEntry(path.name, weights_digest(path), path.stat().st_size, "metal", "RGB", "by a test")
+
+
+def write_manifest(folder: Path, entry: WeightsEntry) -> None:
+    lines = [f"{name} = {json.dumps(value)}" for name, value in asdict(entry).items()]
+    (folder / "manifest.toml").write_text("\n".join(["[[weights]]", *lines]), encoding="utf-8")
+
+
+def test_manifest_lists_its_entries(saved: Path) -> None:
+    entry = entry_of(saved)
+    write_manifest(saved.parent, entry)
+    assert read_manifest(saved.parent) == [entry]
+
+
+@pytest.mark.parametrize("text", [None, "", "[[weights]]\nfile = 'a'", "weights = [", "[[weights]]\ncolour = 'red'"])
+def test_manifest_that_cannot_be_read_is_named(tmp_path: Path, text: str | None) -> None:
+    if text is not None:
+        (tmp_path / "manifest.toml").write_text(text, encoding="utf-8")
+    with pytest.raises(WeightsError, match=r"manifest\.toml"):
         read_manifest(tmp_path)
+
+
+def test_verification_passes_for_the_file_of_the_entry(saved: Path) -> None:
+    verify_weights(entry_of(saved), saved.parent)
+
+
+def test_verification_fails_when_one_byte_differs(saved: Path) -> None:
+    entry = entry_of(saved)
+    content = bytearray(saved.read_bytes())
+    content[-1] ^= 1
+    saved.write_bytes(content)
+    with pytest.raises(WeightsError, match=entry.sha256):
+        verify_weights(entry, saved.parent)
+
+
+def test_a_weights_file_can_be_read_by_other_users(saved: Path) -> None:
+    assert saved.stat().st_mode & 0o044 == 0o044
 
 
 def test_the_shipped_weights_fit_their_manifest() -> None:
