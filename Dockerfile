@@ -7,7 +7,7 @@ ARG BASE_IMAGE=python:3.12-slim-bookworm
 FROM ${BASE_IMAGE} AS build
 ARG TORCH_VERSION=">=2.8,<2.14"
 ARG TORCH_INDEX_URL=""
-ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PYTHONDONTWRITEBYTECODE=1
+ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 RUN python -m venv /opt/lerenet
 # torch alone in its layer: it is most of the image and changes least.
 # hadolint ignore=DL3059
@@ -16,8 +16,7 @@ WORKDIR /src
 COPY pyproject.toml README.md LICENSE ./
 COPY service ./service
 COPY model_weights ./model_weights
-RUN /opt/lerenet/bin/pip install ".[serve]" \
- && /opt/lerenet/bin/python -m compileall -q /opt/lerenet/lib
+RUN /opt/lerenet/bin/pip install ".[serve]"
 
 # hadolint ignore=DL3006
 FROM ${BASE_IMAGE}

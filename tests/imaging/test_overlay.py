@@ -23,12 +23,12 @@ def test_an_overlay_is_rgb_and_leaves_sound_pixels_alone(shape: tuple[int, ...])
 
 
 def test_an_overlay_draws_the_outline_in_the_colour_of_the_class() -> None:
-    painted = overlay(np.zeros((9, 9), np.uint8), _square(), 2)
+    painted = overlay(np.zeros((9, 9), np.uint8), _square(), class_colour(2))
     assert bytes(painted[2, 4]) == class_colour(2)
 
 
 def test_an_overlay_blends_the_inside_by_its_opacity() -> None:
-    painted = overlay(np.full((9, 9), 100, np.uint8), _square(), 1, opacity=0.5)
+    painted = overlay(np.full((9, 9), 100, np.uint8), _square(), class_colour(1), opacity=0.5)
     colour = np.frombuffer(class_colour(1), np.uint8).astype(float)
     assert np.abs(painted[4, 4] - (50 + colour / 2)).max() <= 1
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import pytest
 import torch
@@ -275,7 +276,8 @@ def test_reasoning_is_free_of_positions(network: LERENet, images: Tensor, masks:
     shuffled = finest.flatten(2)[..., order].view_as(finest)
     results = []
     for maps in (finest, shuffled):
-        features = Features((maps,), (64, 64), reasoning.shared((maps,)))
+        plain = Features((maps,), (64, 64), {})
+        features = replace(plain, shared=reasoning.shared(plain))
         results.append((reasoning(features, encoding), network.mpe(features, encoding)))
     for plain, moved in zip(*results, strict=True):
         torch.testing.assert_close(moved.flatten(2), plain.flatten(2)[..., order], rtol=1e-4, atol=1e-4)

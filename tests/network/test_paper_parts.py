@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -20,7 +22,8 @@ C = 32
 
 def query_features(mpr: MPR, maps: Tensor) -> Features:
     size = (4 * maps.shape[-2], 4 * maps.shape[-1])
-    return Features((maps,), size, mpr.shared((maps,)))
+    plain = Features((maps,), size, {})
+    return replace(plain, shared=mpr.shared(plain))
 
 
 def random_pair() -> tuple[Tensor, SupportEncoding]:

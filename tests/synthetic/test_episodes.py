@@ -58,7 +58,7 @@ def test_plates_differ_within_an_episode() -> None:
 
 
 def _class_on(family: int, count: int, draw: Draw) -> Parameters:
-    rows = []
+    rows: list[dict[str, float]] = []
     while len(rows) < count:
         drawn, parameters = sample_defect(draw)
         if drawn == family:

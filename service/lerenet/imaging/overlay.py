@@ -11,18 +11,19 @@ from lerenet.imaging.images import Image
 from lerenet.imaging.masks import Mask
 from lerenet.imaging.png import class_colour
 
+
 def as_rgb(image: Image) -> Image:
     """Any image as (H, W, 3) uint8 RGB; grey is repeated."""
     return image if image.ndim == 3 else np.repeat(image[:, :, None], 3, axis=2)
 
 
-def overlay(image: Image, mask: Mask, index: int = 1, opacity: float = 0.45) -> Image:
+def overlay(image: Image, mask: Mask, colour: Sequence[int] = class_colour(1), opacity: float = 0.45) -> Image:
     """Tint what is marked and draw its outline in full colour.
 
     Args:
         image: (H, W) or (H, W, 3) uint8.
         mask: (H, W) uint8 in {0, 1}.
-        index: Of the class, from 1: decides the colour, the same as in a palette PNG.
+        colour: RGB, 0 … 255, as `class_colour` gives for a class.
         opacity: Strength of the tint inside the outline, 0 … 1.
 
     Returns:
@@ -31,7 +32,7 @@ def overlay(image: Image, mask: Mask, index: int = 1, opacity: float = 0.45) -> 
     painted = as_rgb(image).astype(np.float32)
     marked = mask.astype(bool)
     weight = np.where(_outline(marked), 1.0, opacity * marked)[:, :, None]
-    tint = np.frombuffer(class_colour(index), np.uint8).astype(np.float32)
+    tint = np.array(list(colour), np.float32)
     blended: Image = np.rint(painted * (1 - weight) + tint * weight).astype(np.uint8)
     return blended
 

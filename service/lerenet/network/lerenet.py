@@ -5,6 +5,7 @@ Source: LERENet, arXiv 2403.11122 (journal form: LDMP-RENet, doi 10.1371/journal
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, cast
 
 import torch
@@ -29,9 +30,9 @@ class LERENet(nn.Module):
         config: Structure, kept for the weights file.
         backbone: Images (B, 3, H, W), normalised, to maps, finest first.
         support_pool: (features, masks, shots, normals) to a `SupportEncoding`.
-        mpr: Multi-Prototype Reasoning: (query, encoding) to a map; `shared(maps)` gives its query-only terms.
+        mpr: Multi-Prototype Reasoning: (query, encoding) to a map; `shared(features)` gives its query-only terms.
         mpe: Multi-Prototype Excitation: (query, encoding) to a map.
-        prior: Similarity of query and prototypes: (query, encoding) to a map; may have `shared(maps)`.
+        prior: Similarity of query and prototypes: (query, encoding) to a map; may have `shared(features)`.
         ifm: Information Fusion Module: (mpr, mpe, prior, size) to logits.
         stride_multiple: Images must have sides that are multiples of it.
         mean: Per channel, RGB in 0 … 1.
@@ -76,12 +77,11 @@ class LERENet(nn.Module):
         Raises:
             ValueError: Another shape; says which size to pad to.
         """
-        plain = self.support_features(images)
-        shared: dict[str, Tensor] = {}
-        for part in (self.mpr, self.mpe, self.prior):
+        features = self.support_features(images)
+        for part in (self.prior, self.mpr):  # MPR builds on the prior's term
             if hasattr(part, "shared"):
-                shared |= cast(Any, part).shared(plain.maps)
-        return Features(plain.maps, plain.size, shared)
+                features = replace(features, shared={**features.shared, **part.shared(features)})
+        return features
 
     def support_features(self, images: Tensor) -> Features:
         """As `features`, without the query-only terms, which a support image does not need."""

@@ -24,7 +24,7 @@ _MANIFEST = "manifest.toml"
 
 
 def save_weights(network: LERENet, path: Path, *, dtype: torch.dtype = torch.float16) -> None:
-    """Write a network's parameters and running statistics, floating point ones as `dtype`.
+    """Write a network's parameters and running statistics, its weights as `dtype`.
 
     The file appears whole or not at all.
 
@@ -132,7 +132,8 @@ def verify_weights(entry: WeightsEntry, folder: Path | None = None) -> None:
 
 
 def _stored(name: str, tensor: Tensor, dtype: torch.dtype) -> Tensor:
-    kept = tensor.detach().to(dtype) if tensor.is_floating_point() else tensor.detach()
+    """Weights as `dtype`; norms, biases and single numbers as they are: they take no room, and variances run high."""
+    kept = tensor.detach().to(dtype) if tensor.is_floating_point() and tensor.ndim >= 2 else tensor.detach()
     if not kept.isfinite().all():
         raise WeightsError(f"{name}: holds values that {dtype} cannot keep; save as float32, or look at the training")
     return kept.cpu().contiguous()

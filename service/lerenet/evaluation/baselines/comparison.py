@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 import torch
@@ -69,7 +70,7 @@ class CosineComparison(nn.Module):
             ValueError: Another shape.
         """
         found = self.network.support_features(images)
-        return Features(found.maps, found.size, cast(Prior, self.network.prior).shared(found.maps))
+        return replace(found, shared=cast(Prior, self.network.prior).shared(found))
 
     def summarise(
         self, features: Features, masks: Tensor, shots: Tensor, normals: Features | None = None

@@ -11,6 +11,7 @@ from lerenet.network.encoding import SupportEncoding
 from lerenet.network.features import Features
 from lerenet.network.layers import MOMENTUM, full_precision, on_grid
 from lerenet.network.metal.names import NODES
+from lerenet.network.metal.prior import unit_cells
 
 _QUERY_NODES = "mpr_nodes"
 _ASSIGNMENTS = "mpr_assignments"
@@ -21,7 +22,8 @@ class MPR(nn.Module):
     """Reasons over the support's graph nodes and the query's, and writes the result back onto the query.
 
     Each image's states are gathered by its own assignments and divided by the number of cells, so neither place nor
-    size of a defect matters; the support's nodes are part of its encoding, the query's are computed once per image.
+    size of a defect matters; the support's nodes are part of its encoding, the query's are computed once per image. What
+    is gathered are cells of unit length: the result is cubic in them, and a few strong cells would drown the rest.
 
     Source: LERENet's MPR (arXiv 2403.11122). We differ: pairing within each image instead of across, means instead of
         sums, few nodes, a projection of the query instead of the query itself.
@@ -43,18 +45,18 @@ class MPR(nn.Module):
         self.norm = nn.BatchNorm2d(n_out, momentum=MOMENTUM)
         self.pass_on = nn.Conv2d(n_channels, n_out, 1)
 
-    def gather_nodes(self, maps: Tensor, weights: Tensor) -> Tensor:
-        """Sums of nodes (M, d, V) over the cells of M images (M, C, h, w), each cell weighted by (M, h * w)."""
-        states, assignments = self._project(maps)
-        with full_precision(maps):
+    def gather_nodes(self, cells: Tensor, weights: Tensor) -> Tensor:
+        """Sums of nodes (M, d, V) over the unit cells of M images (M, C, h, w), each cell weighted by (M, h * w)."""
+        states, assignments = self._project(cells)
+        with full_precision(cells):
             return (states * weights[:, None]) @ assignments.mT
 
-    def shared(self, maps: tuple[Tensor, ...]) -> dict[str, Tensor]:
+    def shared(self, features: Features) -> dict[str, Tensor]:
         """Once per image: assignments (B, V, n), the query's own nodes (B, d, V), its projection (B, h, h', w')."""
-        states, assignments = self._project(maps[0])
+        states, assignments = self._project(unit_cells(features, 0))
         with full_precision(states):
             nodes = states @ assignments.mT / assignments.shape[2]
-        return {_QUERY_NODES: nodes, _ASSIGNMENTS: assignments, _PASSED_ON: self.pass_on(maps[0])}
+        return {_QUERY_NODES: nodes, _ASSIGNMENTS: assignments, _PASSED_ON: self.pass_on(features.maps[0])}
 
     def forward(self, query: Features, encoding: SupportEncoding) -> Tensor:
         """P queries with P encodings to (P, h, h', w')."""
@@ -66,6 +68,7 @@ class MPR(nn.Module):
         written = self.norm(self.expand(on_grid(reasoned, passed_on).to(passed_on.dtype)))
         return passed_on + cast(Tensor, written)
 
-    def _project(self, maps: Tensor) -> tuple[Tensor, Tensor]:
-        """States (M, d, n) and assignments (M, V, n) of every cell; float32, for sums over thousands of them."""
-        return self.phi(maps).flatten(2).float(), self.theta(maps).flatten(2).float()
+    def _project(self, cells: Tensor) -> tuple[Tensor, Tensor]:
+        """States (M, d, n) and assignments (M, V, n) of unit cells; float32, for sums over thousands of them."""
+        cells = cells * cells.shape[1] ** 0.5  # unit length leaves each channel tiny beside the biases
+        return self.phi(cells).flatten(2).float(), self.theta(cells).flatten(2).float()

@@ -39,9 +39,9 @@ class Prior(nn.Module):
         self.sharpness = nn.Parameter(torch.full((n_levels,), 10.0))
         self.n_out = 3 * n_levels + 2
 
-    def shared(self, maps: tuple[Tensor, ...]) -> dict[str, Tensor]:
+    def shared(self, features: Features) -> dict[str, Tensor]:
         """Each level's cells at unit length, (B, C, h, w) float32, once per image."""
-        return {_unit(level): F.normalize(m.float(), dim=1) for level, m in enumerate(maps)}
+        return {_unit(level): unit_cells(features, level) for level in range(len(features.maps))}
 
     def forward(self, query: Features, encoding: SupportEncoding) -> Tensor:
         """P queries with P encodings to (P, 3 levels + 2, h, w) float32 on the finest grid."""

@@ -65,7 +65,7 @@ class SupportPool(nn.Module):
         total, area = _weighted_sums(cells, foreground)
         tensors[FOREGROUND] = _merged(total, area, shots)
         tensors[BACKGROUND] = self._background_mean(cells, background, shots, normals)
-        tensors[NODES] = _merged(self._gather_nodes(finest, foreground), area, shots)
+        tensors[NODES] = _merged(self._gather_nodes(unit_cells(features, 0), foreground), area, shots)
         return SupportEncoding(tensors)
 
     def _banks(

@@ -52,9 +52,9 @@ class MPR(nn.Module):
         self.expand = nn.Conv2d(n_channels, n_channels, 1, bias=False)
         self.norm = nn.BatchNorm2d(n_channels, eps=1e-4)
 
-    def shared(self, maps: tuple[Tensor, ...]) -> dict[str, Tensor]:
+    def shared(self, features: Features) -> dict[str, Tensor]:
         """The query's own projections, once per image: states (B, d, L) and assignments (B, V, L)."""
-        states, assignments = self._project(maps[0])
+        states, assignments = self._project(features.maps[0])
         return {STATES: states, ASSIGNMENTS: assignments}
 
     def forward(self, query: Features, encoding: SupportEncoding) -> Tensor:

@@ -1,0 +1,1 @@
+"""Measuring: one protocol for folders of images, baselines, reports."""

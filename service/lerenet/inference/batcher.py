@@ -1,0 +1,269 @@
+"""One thread that owns the device, and the batches it makes of what waits. Knows neither torch nor HTTP.
+
+    submit ──> line of jobs ──┐
+                              ├──> device thread: a call, a batch, a call, a batch, ... ──> futures
+    call ────> line of calls ─┘
+
+Greedy: a batch takes whatever waits when the device is free, up to its limits, and never waits for company. Every
+accepted job ends, by a result, an exception, its deadline or its cancellation, whatever happens to the thread.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from lerenet.errors import DeadlineExceeded, DeviceFailed, Draining, LERENetError, QueueFull
+from lerenet.inference.attempts import BatchReport, BatchRunner, FaultRules, answer_error
+from lerenet.inference.waiting import Entry, Job, Result, WaitingLine
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from concurrent.futures import Future
+    from types import TracebackType
+
+Value = TypeVar("Value")
+
+UNKNOWN_RETRY_S = 1.0
+"""When to ask again before a first batch has been timed, in seconds."""
+
+
+class Batcher(Generic[Job, Result]):
+    """Runs jobs in batches on one daemon thread, which starts at once and ends with `close`.
+
+    Args:
+        run: Turns jobs into as many results, in order. Called on the device thread only.
+        weigh: Cost of a job, in the unit of the two weight limits.
+        max_batch: Jobs in a batch.
+        max_batch_weight: Weight of a batch; a heavier job runs alone.
+        max_queue: Jobs that may wait, and likewise calls. An empty queue accepts anything.
+        max_queue_weight: Weight that may wait.
+        stall_s: A batch or call without a `beat` for longer than this many seconds makes `stalled` true.
+        is_out_of_memory: Whether an error means that the batch was too large: it is halved and tried again.
+        is_fatal: Whether an error means that the device is lost.
+        free_memory: Called on the device thread after memory ran out, before the halves run.
+        on_death: Called once, on the device thread, with the error that ended it, after every future has been answered.
+        on_batch: Called on the device thread after each successful batch; must not raise.
+        clock: Monotonic seconds; deadlines are times of this clock.
+    """
+
+    def __init__(
+        self,
+        run: Callable[[list[Job]], Sequence[Result]],
+        *,
+        weigh: Callable[[Job], int],
+        max_batch: int,
+        max_batch_weight: int,
+        max_queue: int,
+        max_queue_weight: int,
+        stall_s: float = 30.0,
+        is_out_of_memory: Callable[[BaseException], bool] = lambda error: isinstance(error, MemoryError),
+        is_fatal: Callable[[BaseException], bool] = lambda error: isinstance(error, DeviceFailed),
+        free_memory: Callable[[], None] = lambda: None,
+        on_death: Callable[[BaseException], None] = lambda error: None,
+        on_batch: Callable[[BatchReport], None] = lambda report: None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        rules = FaultRules(is_out_of_memory, is_fatal, free_memory)
+        self._runner = BatchRunner[Job, Result](
+            run, max_weight=max_batch_weight, rules=rules, on_batch=on_batch, clock=clock
+        )
+        self._weigh = weigh
+        self._max_batch = max_batch
+        self._stall_s = stall_s
+        self._on_death = on_death
+        self._clock = clock
+        self._changed = threading.Condition()
+        self._jobs = WaitingLine[Job, Result](max_jobs=max_queue, max_weight=max_queue_weight)
+        self._calls = WaitingLine[Any, Any](max_jobs=max_queue, max_weight=0)
+        self._in_flight: list[Future[Any]] = []
+        self._busy_since: float | None = None
+        self._closing = False
+        self._death: BaseException | None = None
+        self._thread = threading.Thread(target=self._live, name="lerenet-device", daemon=True)
+        self._thread.start()
+
+    # -- for callers, from any thread
+
+    def submit(self, job: Job, *, deadline: float | None = None) -> Future[Result]:
+        """Queues one job; see `submit_all`."""
+        return self.submit_all([job], deadline=deadline)[0]
+
+    def submit_all(self, jobs: Sequence[Job], *, deadline: float | None = None) -> list[Future[Result]]:
+        """Queues jobs, all of them or none. Cancelling a future before its batch starts drops the job.
+
+        Args:
+            jobs: What to run.
+            deadline: Time of the clock, in seconds, from which a job that has not started is dropped with
+                `DeadlineExceeded`; None: never.
+
+        Raises:
+            QueueFull: The line has no room; `retry_after_s` is when it should have drained.
+            Draining: `close` has been called.
+            DeviceFailed: The device thread is dead.
+        """
+        now = self._clock()
+        entries = [Entry[Job, Result](job, self._weigh(job), deadline, now) for job in jobs]
+        self._admit(self._jobs, entries)
+        return [entry.future for entry in entries]
+
+    def call(self, fn: Callable[[], Value], *, deadline: float | None = None) -> Future[Value]:
+        """Runs `fn` on the device thread between two batches. Refuses and drops as `submit_all` does."""
+        entry = Entry[Any, Value](fn, 0, deadline, self._clock())
+        self._admit(self._calls, [entry])
+        return entry.future
+
+    def beat(self) -> None:
+        """Says, from inside a long batch or call, that it gets on: `stalled` counts from here."""
+        if self._busy_since is not None:
+            self._busy_since = self._clock()
+
+    def close(self, drain_s: float = 0.0) -> None:
+        """Refuses new work, gives the old `drain_s` seconds to finish, then answers what is left with `Draining`."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify_all()
+        if threading.current_thread() is not self._thread:
+            self._thread.join(drain_s)
+        self._fail_all(Draining("the service stopped before this work was done; ask again after its restart"))
+
+    def __enter__(self) -> Batcher[Job, Result]:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # -- state, readable from any thread
+
+    @property
+    def depth(self) -> int:
+        """Jobs and calls that wait."""
+        return len(self._jobs) + len(self._calls)
+
+    @property
+    def alive(self) -> bool:
+        """Whether the device thread runs."""
+        return self._death is None and self._thread.is_alive()
+
+    @property
+    def last_batch_age_s(self) -> float | None:
+        """Seconds since the last successful batch; None before the first."""
+        last_batch_at = self._runner.last_batch_at
+        return None if last_batch_at is None else self._clock() - last_batch_at
+
+    @property
+    def stalled(self) -> bool:
+        """Whether what runs now has given no sign of life for more than `stall_s`."""
+        busy_since = self._busy_since
+        return busy_since is not None and self._clock() - busy_since > self._stall_s
+
+    @property
+    def retry_after_s(self) -> float:
+        """Forecast of the time until the line of jobs has drained, in seconds."""
+        weight = self._jobs.weight
+        n_batches = max(len(self._jobs) / self._max_batch, weight / self._runner.max_weight, 1.0)
+        forecast = self._runner.forecast.seconds(weight, math.ceil(n_batches))
+        return UNKNOWN_RETRY_S if forecast is None else forecast
+
+    # -- admission
+
+    def _admit(self, line: WaitingLine[Any, Any], entries: Sequence[Entry[Any, Any]]) -> None:
+        late: list[Entry[Any, Any]] = []
+        try:
+            with self._changed:
+                self._refuse_when_ending()
+                if not line.has_room(entries):
+                    late = line.sweep(self._clock())
+                if not line.has_room(entries):
+                    raise self._queue_full(line, entries)
+                line.join(entries)
+                self._changed.notify_all()
+        finally:
+            self._answer_late(late)  # outside the lock: answering runs the callers' callbacks
+
+    def _refuse_when_ending(self) -> None:
+        if self._death is not None:
+            raise _device_failed(self._death)
+        if self._closing:
+            raise Draining("the service is stopping and takes no new work; ask again after its restart")
+
+    def _queue_full(self, line: WaitingLine[Any, Any], entries: Sequence[Entry[Any, Any]]) -> QueueFull:
+        retry_after_s = self.retry_after_s
+        detail = (
+            f"the line in front of the device holds {len(line)} and has no room for {len(entries)} more; "
+            f"it should have drained in {retry_after_s:.1f} s"
+        )
+        return QueueFull(detail, retry_after_s=retry_after_s)
+
+    # -- the device thread
+
+    def _live(self) -> None:
+        try:
+            while self._wait_for_work():
+                self._answer_late(self._sweep())
+                self._run_next_call()
+                self._run_next_batch()
+        except BaseException as error:  # whatever ends this thread, nobody may be left waiting
+            self._die(error)
+
+    def _wait_for_work(self) -> bool:
+        with self._changed:
+            self._changed.wait_for(lambda: self.depth or self._closing)
+            return self.depth > 0
+
+    def _sweep(self) -> list[Entry[Any, Any]]:
+        now = self._clock()
+        with self._changed:
+            return [*self._calls.sweep(now), *self._jobs.sweep(now)]
+
+    def _run_next_call(self) -> None:
+        for entry in self._start(self._calls, 1):
+            self._runner.run_call(entry)
+        self._rest()
+
+    def _run_next_batch(self) -> None:
+        entries = self._start(self._jobs, self._max_batch)
+        if entries:
+            self._runner.run_batch(entries)
+        self._rest()
+
+    def _start(self, line: WaitingLine[Any, Any], max_jobs: int) -> list[Entry[Any, Any]]:
+        with self._changed:
+            taken = line.take(max_jobs, self._runner.max_weight)
+            started = [entry for entry in taken if entry.future.set_running_or_notify_cancel()]
+            self._in_flight = [entry.future for entry in started]
+        self._busy_since = self._clock() if started else None
+        return started
+
+    def _rest(self) -> None:
+        self._busy_since = None
+        self._in_flight = []
+
+    # -- endings
+
+    def _answer_late(self, entries: Iterable[Entry[Any, Any]]) -> None:
+        for entry in entries:
+            waited = self._clock() - entry.queued_at
+            detail = f"the work stood {waited:.1f} s in the line, past its deadline; ask again later, or send less"
+            answer_error(entry.future, DeadlineExceeded(detail, retry_after_s=self.retry_after_s))
+
+    def _die(self, error: BaseException) -> None:
+        with self._changed:
+            self._death = error
+        self._fail_all(_device_failed(error))
+        self._on_death(error)
+
+    def _fail_all(self, error: LERENetError) -> None:
+        with self._changed:
+            waiting = [*self._calls.clear(), *self._jobs.clear()]
+            futures = [*self._in_flight, *(entry.future for entry in waiting)]
+        for future in futures:
+            answer_error(future, error)
+
+
+def _device_failed(error: BaseException) -> DeviceFailed:
+    return DeviceFailed(f"the device thread ended ({type(error).__name__}: {error}); only a restart brings it back")

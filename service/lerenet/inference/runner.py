@@ -1,0 +1,117 @@
+"""The only place where the network runs: precision, layout, and batches of bounded size."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING, Literal, TypeVar
+
+import torch
+from torch import Tensor
+
+from lerenet.inference.tiles import TILE_PX
+from lerenet.network import Features, SupportEncoding, foreground_logit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+
+    from lerenet.inference.geometry import Crop
+    from lerenet.inference.protocol import FewShotNetwork
+
+Precision = Literal["auto", "float32", "bf16"]
+Item = TypeVar("Item")
+
+MAX_BATCH_PIXELS = 4 * TILE_PX * TILE_PX
+"""Pixels, at the working scale, that go through the network at once."""
+
+
+class NetworkRunner:
+    """Calls a network in one precision, on crops in channels-last layout. Belongs inside `torch.inference_mode`.
+
+    Args:
+        network: On `device`, in eval mode.
+        device: Where the network is.
+        precision: `auto` is `bf16` on CUDA and `float32` elsewhere.
+        max_batch_pixels: Pixels that go through the network at once.
+        on_progress: Called after each run of the network.
+    """
+
+    def __init__(
+        self,
+        network: FewShotNetwork,
+        device: torch.device,
+        *,
+        precision: Precision,
+        max_batch_pixels: int,
+        on_progress: Callable[[], None],
+    ) -> None:
+        self._network = network
+        self._device = device
+        self._is_bf16 = precision == "bf16" or (precision == "auto" and device.type == "cuda")
+        self._max_batch_pixels = max_batch_pixels
+        self._on_progress = on_progress
+
+    def features(self, crops: Sequence[Crop]) -> Features:
+        """Features of any number of crops of one size, batch by batch."""
+        return _join([self._features(part) for part in self.batches(crops, crops[0].size)])
+
+    def support_features(self, crops: Sequence[Crop]) -> Features:
+        """The same without the terms that only queries need."""
+        parts = (self._features(part) for part in self.batches(crops, crops[0].size))
+        return _join([Features(part.maps, part.size, {}) for part in parts])
+
+    def summarise(
+        self, features: Features, masks: Tensor, normals: Features | None, shots: Sequence[int]
+    ) -> SupportEncoding:
+        """Encoding, float32, of one class from some of M support images, with masks (M, h, w) in {0, 1, 255}."""
+        with self._autocast():
+            encoding = self._network.summarise(features, masks, self._index(shots)[None], normals)
+        return SupportEncoding({name: tensor.float() for name, tensor in encoding.tensors.items()})
+
+    def logits(self, features: Features, encodings: Sequence[SupportEncoding], images: Sequence[int]) -> Tensor:
+        """Foreground logits (P, H, W) float32 of P encodings of one signature, each with its image of the features."""
+        # With every image once and in order nothing needs to be gathered, which saves a copy of all features.
+        index = None if list(images) == list(range(len(features))) else self._index(images)
+        with self._autocast():
+            logits = self._network.segment(features, SupportEncoding.stack(encodings).to(self._device), index)
+        self._on_progress()
+        return foreground_logit(logits.float())
+
+    def batches(self, items: Sequence[Item], size: tuple[int, int]) -> Iterator[Sequence[Item]]:
+        """Cuts items of (h, w) pixels each into batches that hold one item at least."""
+        n = max(1, self._max_batch_pixels // (size[0] * size[1]))
+        for start in range(0, len(items), n):
+            yield items[start : start + n]
+
+    def _features(self, crops: Sequence[Crop]) -> Features:
+        with self._autocast():
+            images = torch.stack([crop.to_network(self._device) for crop in crops])
+            features = self._network.features(images.contiguous(memory_format=torch.channels_last))
+        self._on_progress()
+        return features
+
+    def _index(self, places: Sequence[int]) -> Tensor:
+        return torch.tensor(places, dtype=torch.int64, device=self._device)
+
+    def _autocast(self) -> torch.autocast:
+        return torch.autocast(self._device.type, torch.bfloat16, enabled=self._is_bf16)
+
+
+def grouped(items: Iterable[Item], key: Callable[[Item], Hashable]) -> list[list[Item]]:
+    """Items of one key together; order kept within a group, and by first appearance between groups."""
+    groups: dict[Hashable, list[Item]] = defaultdict(list)
+    for item in items:
+        groups[key(item)].append(item)
+    return list(groups.values())
+
+
+def signature(encoding: SupportEncoding) -> Hashable:
+    """Encodings of equal signature can be stacked."""
+    return tuple((name, tuple(tensor.shape)) for name, tensor in sorted(encoding.tensors.items()))
+
+
+def _join(parts: Sequence[Features]) -> Features:
+    if len(parts) == 1:
+        return parts[0]
+    maps = tuple(torch.cat(levels) for levels in zip(*(part.maps for part in parts), strict=True))
+    shared = {name: torch.cat([part.shared[name] for part in parts]) for name in parts[0].shared}
+    return Features(maps, parts[0].size, shared)

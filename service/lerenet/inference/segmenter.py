@@ -1,0 +1,235 @@
+"""Shots in, encodings out; images and encodings in, probability maps out."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import nn
+
+from lerenet.inference.assessment import Assessment, ProbabilityTally
+from lerenet.inference.blending import BlendedMap
+from lerenet.inference.crops import SUPPORT_SIDE_PX
+from lerenet.inference.encodings import ClassEncoding, dump_encoding, load_encoding
+from lerenet.inference.geometry import Crop, enlarge, ratio_of, to_probability, working_size
+from lerenet.inference.runner import MAX_BATCH_PIXELS, NetworkRunner, Precision, grouped, signature
+from lerenet.inference.scale import LADDER, choose_scale
+from lerenet.inference.support_view import SupportView, view_support
+from lerenet.inference.tiles import OVERLAP_PX, TILE_PX, cut_frame
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from lerenet.imaging import Image, Shot
+    from lerenet.inference.protocol import FewShotNetwork
+    from lerenet.network import Features, SupportEncoding
+
+__all__ = ["Assessment", "ClassEncoding", "SegmentationJob", "Segmenter"]
+
+CLASS_SHARE = 0.2
+"""Cost of one class on an image, as a part of what the image costs by itself."""
+
+
+@dataclass(frozen=True, eq=False)
+class SegmentationJob:
+    """One image and the classes to find in it.
+
+    Attributes:
+        image: (H, W) grey or (H, W, 3) RGB uint8, original size.
+        classes: Any number, of any working scales.
+    """
+
+    image: Image
+    classes: tuple[ClassEncoding, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class _Look:
+    """A tile of a frame, `index` in its grid, and the classes that look at it: maps and encodings in one order."""
+
+    crop: Crop
+    index: int
+    maps: tuple[BlendedMap, ...]
+    encodings: tuple[SupportEncoding, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class _Pair:
+    """One class on one tile: `image` is the tile's place in its batch, `index` its place in the map's grid."""
+
+    image: int
+    index: int
+    map: BlendedMap
+    encoding: SupportEncoding
+
+
+class Segmenter:
+    """Runs a network on images of any size. Its answers depend on its arguments alone, not on who shares a batch.
+
+    Args:
+        network: On `device`, in eval mode; it is only read.
+        device: Where the network is.
+        precision: `auto` is `bf16` on CUDA and `float32` elsewhere.
+        tile_px: Longest side of a tile, at the working scale.
+        overlap_px: Least overlap of tiles, at the working scale.
+        support_side_px: Longest side of a support image, at the working scale; larger ones are cropped.
+        max_batch_pixels: Pixels, at the working scale, that go through the network at once.
+        ladder: Working scales to choose from.
+        on_progress: Called after each run of the network, many times in a long call: a sign of life.
+    """
+
+    def __init__(
+        self,
+        network: FewShotNetwork,
+        device: torch.device,
+        *,
+        precision: Precision = "auto",
+        tile_px: int = TILE_PX,
+        overlap_px: int = OVERLAP_PX,
+        support_side_px: int = SUPPORT_SIDE_PX,
+        max_batch_pixels: int = MAX_BATCH_PIXELS,
+        ladder: Sequence[float] = LADDER,
+        on_progress: Callable[[], None] = lambda: None,
+    ) -> None:
+        if isinstance(network, nn.Module) and any(
+            m.training for m in network.modules() if isinstance(m, nn.BatchNorm2d)
+        ):
+            raise ValueError("the network is in training mode: call its eval() first")
+        self._runner = NetworkRunner(
+            network, device, precision=precision, max_batch_pixels=max_batch_pixels, on_progress=on_progress
+        )
+        self._device = device
+        self._multiple = network.stride_multiple
+        self._tile_px = tile_px
+        self._overlap_px = overlap_px
+        self._support_side_px = support_side_px
+        self._ladder = tuple(ladder)
+
+    # -- classes
+
+    @torch.inference_mode()
+    def encode(self, shots: Sequence[Shot], normals: Sequence[Image] = ()) -> ClassEncoding:
+        """Encodes a support set, at a working scale that fits its defects.
+
+        Args:
+            shots: One at least, each with something marked.
+            normals: Defect-free images, which sharpen what counts as background.
+        """
+        scale = choose_scale([shot.mask for shot in shots], self._ladder)
+        view = self._view(shots, normals, scale)
+        features, plain = self._runner.support_features(view.crops), self._plain_features(view)
+        return ClassEncoding(scale, self._runner.summarise(features, view.masks, plain, range(len(view.crops))))
+
+    @torch.inference_mode()
+    def assess(self, shots: Sequence[Shot], normals: Sequence[Image] = ()) -> Assessment:
+        """Segments each shot by the others, and suggests a threshold.
+
+        Large shots are judged by their crops, and at the working scale. Features are computed once per crop.
+
+        Args:
+            shots: One at least; a single one gets the default.
+            normals: Defect-free images, as for `encode`.
+        """
+        if len(shots) < 2:
+            return Assessment()
+        view = self._view(shots, normals, choose_scale([shot.mask for shot in shots], self._ladder))
+        features, plain = self._runner.features(view.crops), self._plain_features(view)
+        tally = ProbabilityTally()
+        for shot in range(len(shots)):
+            held_out, kept = view.split(shot)
+            encoding = self._runner.summarise(features, view.masks, plain, kept)
+            for part in self._runner.batches(held_out, features.size):
+                logits = self._runner.logits(features, [encoding] * len(part), part)
+                tally.add(to_probability(logits), view.masks[part].cpu().numpy())
+        return tally.assess()
+
+    def dump(self, encoding: ClassEncoding) -> bytes:
+        """The encoding as bytes, for a cache."""
+        return dump_encoding(encoding)
+
+    def load(self, data: bytes) -> ClassEncoding:
+        """Back from `dump`, onto the device.
+
+        Raises:
+            ValueError: Truncated, damaged, or not such a dump.
+        """
+        loaded = load_encoding(data)
+        return ClassEncoding(loaded.scale, loaded.encoding.to(self._device))
+
+    # -- images
+
+    def weigh(self, job: SegmentationJob) -> int:
+        """Cost of a job in pixels at the working scale: what a batcher should add up."""
+        pixels: int = job.image.shape[0] * job.image.shape[1]
+        n_classes = Counter(each.scale for each in job.classes)
+        return round(sum(pixels * scale * scale * (1 + CLASS_SHARE * n) for scale, n in n_classes.items()))
+
+    @torch.inference_mode()
+    def segment(self, jobs: Sequence[SegmentationJob]) -> list[list[NDArray[np.uint8]]]:
+        """Probability maps of every class on every image.
+
+        Args:
+            jobs: Any number, of any sizes.
+
+        Returns:
+            Per job, per class in the job's order: (H, W) uint8 of the original size, round(255 p).
+        """
+        maps = [[self._empty_map(job.image, each.scale) for each in job.classes] for job in jobs]
+        looks = [look for job, own in zip(jobs, maps, strict=True) for look in _looks(job, own)]
+        for alike in grouped(looks, lambda look: look.crop.size):
+            for part in self._runner.batches(alike, alike[0].crop.size):
+                self._run(part)
+        return [[each.q for each in own] for own in maps]
+
+    def _view(self, shots: Sequence[Shot], normals: Sequence[Image], scale: float) -> SupportView:
+        ratio, side_px = ratio_of(scale), self._support_side_px
+        return view_support(shots, normals, ratio=ratio, side_px=side_px, multiple=self._multiple, device=self._device)
+
+    def _plain_features(self, view: SupportView) -> Features | None:
+        return self._runner.support_features(view.normals) if view.normals else None
+
+    def _empty_map(self, image: Image, scale: float) -> BlendedMap:
+        ratio = ratio_of(scale)
+        height, width = image.shape[:2]
+        size = working_size((height, width), ratio, self._multiple)
+        grid = cut_frame(size, tile_px=self._tile_px, overlap_px=self._overlap_px, multiple=self._multiple)
+        return BlendedMap(grid, (height, width), ratio)
+
+    def _run(self, looks: Sequence[_Look]) -> None:
+        """One batch of tiles of one size, with all their classes."""
+        features = self._runner.features([look.crop for look in looks])
+        pairs = [
+            _Pair(place, look.index, own, encoding)
+            for place, look in enumerate(looks)
+            for own, encoding in zip(look.maps, look.encodings, strict=True)
+        ]
+        for alike in grouped(pairs, lambda pair: signature(pair.encoding)):
+            for part in self._runner.batches(alike, features.size):
+                logits = self._runner.logits(features, [pair.encoding for pair in part], [pair.image for pair in part])
+                self._write(part, logits)
+
+    def _write(self, pairs: Sequence[_Pair], logits: Tensor) -> None:
+        whole = [place for place, pair in enumerate(pairs) if pair.map.is_single]
+        for place, pair in enumerate(pairs):
+            if not pair.map.is_single:
+                pair.map.add(pair.index, logits[place])
+        for alike in grouped(whole, lambda place: pairs[place].map.ratio):
+            ratio = pairs[alike[0]].map.ratio
+            for part in self._runner.batches(alike, (logits.shape[1] * ratio, logits.shape[2] * ratio)):
+                for place, q in zip(part, to_probability(enlarge(logits[part], ratio)), strict=True):
+                    pairs[place].map.write(q)
+
+
+def _looks(job: SegmentationJob, maps: Sequence[BlendedMap]) -> Iterator[_Look]:
+    """All tiles of a job's image, once per working scale."""
+    for alike in grouped(range(len(maps)), lambda place: maps[place].ratio):
+        own = tuple(maps[place] for place in alike)
+        encodings = tuple(job.classes[place].encoding for place in alike)
+        for index, tile in enumerate(own[0].grid.tiles):
+            yield _Look(Crop(job.image, tile, own[0].ratio), index, own, encodings)

@@ -1,0 +1,44 @@
+"""The registry of support classes: original images and masks as truth, prototypes as a cache, revisions as names.
+
+The service builds a `SupportRegistry` over a `SqliteStore` and a `PrototypeCache`. No tensor is touched here: encoding
+and assessing come in as callables.
+"""
+
+from lerenet.support.answers import Change, ClassPage, RegisteredClass, ResolvedClass
+from lerenet.support.changes import UNSET, ParameterChanges, Unset
+from lerenet.support.limits import Limits
+from lerenet.support.prototypes import CacheCounts, PrototypeCache
+from lerenet.support.records import NAME_RULE, NormalRecord, Parameters, ShotRecord, SupportClass, is_name
+from lerenet.support.registry import SupportRegistry
+from lerenet.support.sqlite import SqliteStore
+from lerenet.support.store import KEPT_REVISIONS, AssessmentRecord, SupportStore
+from lerenet.support.uploads import NormalUpload, ShotUpload
+from lerenet.support.verify import VerifyReport, verify_store
+
+__all__ = [
+    "KEPT_REVISIONS",
+    "NAME_RULE",
+    "UNSET",
+    "AssessmentRecord",
+    "CacheCounts",
+    "Change",
+    "ClassPage",
+    "Limits",
+    "NormalRecord",
+    "NormalUpload",
+    "ParameterChanges",
+    "Parameters",
+    "PrototypeCache",
+    "RegisteredClass",
+    "ResolvedClass",
+    "ShotRecord",
+    "ShotUpload",
+    "SqliteStore",
+    "SupportClass",
+    "SupportRegistry",
+    "SupportStore",
+    "Unset",
+    "VerifyReport",
+    "is_name",
+    "verify_store",
+]

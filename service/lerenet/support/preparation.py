@@ -1,0 +1,169 @@
+"""Making classes ready: prototypes and assessment under the current weights, found where possible, made once if not."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Generic, Protocol, TypeVar
+
+from lerenet.errors import RegistryError, UnknownClass
+from lerenet.imaging import Image, Shot
+from lerenet.support.answers import RegisteredClass, ResolvedClass, effective_threshold
+from lerenet.support.flights import SingleFlight
+from lerenet.support.lines import StoreLines
+from lerenet.support.material import DecodeImage, Material, read_material
+from lerenet.support.prototypes import PrototypeCache
+from lerenet.support.records import SupportClass
+from lerenet.support.store import AssessmentRecord, SupportStore
+from lerenet.support.uploads import Contribution
+
+
+class Scaled(Protocol):
+    """An encoding that knows its working scale."""
+
+    @property
+    def scale(self) -> float:
+        """Working scale, from the ladder 1, 1/2, 1/4, 1/8."""
+
+
+class Assessed(Protocol):
+    """What assessing a support set yields."""
+
+    @property
+    def threshold(self) -> float:
+        """Suggested threshold in [0, 1]."""
+
+    @property
+    def loo_iou(self) -> float | None:
+        """Leave-one-out IoU in [0, 1]; None with a single shot."""
+
+
+Encoding = TypeVar("Encoding", bound=Scaled)
+Encode = Callable[[Sequence[Shot], Sequence[Image]], Awaitable[Encoding]]
+Assess = Callable[[Sequence[Shot], Sequence[Image]], Awaitable[Assessed]]
+
+_NOTHING = Contribution()
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Ready(Generic[Encoding]):
+    """All that the current weights make of a support set."""
+
+    encoding: Encoding
+    assessment: AssessmentRecord
+
+
+class Preparation(Generic[Encoding]):
+    """Finds or makes what a revision needs to be used. Belongs to one event loop; arguments as in `SupportRegistry`."""
+
+    def __init__(
+        self,
+        store: SupportStore,
+        cache: PrototypeCache[Encoding],
+        lines: StoreLines,
+        *,
+        encode: Encode[Encoding],
+        assess: Assess,
+        weights_digest: str,
+        decode: DecodeImage,
+    ) -> None:
+        self._store = store
+        self._cache = cache
+        self._lines = lines
+        self._encode = encode
+        self._assess = assess
+        self._weights_digest = weights_digest
+        self._decode = decode
+        self._flights: SingleFlight[Ready[Encoding]] = SingleFlight()
+        self._assessments: dict[str, AssessmentRecord] = {}
+        self._expected: Counter[str] = Counter()
+
+    async def ready(self, record: SupportClass, added: Contribution = _NOTHING) -> Ready[Encoding]:
+        """Prototypes and assessment of a revision; `added` saves reading files whose pixels are at hand."""
+        assessment = self._assessments.get(record.support_digest)
+        encoding = self._cache.held(record.support_digest) if assessment is not None else None
+        if assessment is not None and encoding is not None:
+            return Ready(encoding, assessment)
+        return await self._flights.run(record.support_digest, partial(self._make_ready, record, added))
+
+    async def resolved(self, record: SupportClass) -> ResolvedClass[Encoding]:
+        """A revision with its prototypes and the threshold in force."""
+        ready = await self.ready(record)
+        return ResolvedClass(record, ready.encoding, effective_threshold(record, ready.assessment))
+
+    async def registered(self, record: SupportClass) -> RegisteredClass:
+        """A revision with its assessment, made now if the weights are new to it."""
+        assessment = await self._known_assessment(record.support_digest)
+        return RegisteredClass(record, assessment or (await self.ready(record)).assessment)
+
+    async def as_they_are(self, records: Sequence[SupportClass]) -> tuple[RegisteredClass, ...]:
+        """Revisions with the assessments there are; makes none."""
+        digests = [record.support_digest for record in records]
+        found = await self._lines.read(self._store.assessments, digests, self._weights_digest)
+        return tuple(
+            RegisteredClass(r, found.get(r.support_digest) or self._assessments.get(r.support_digest)) for r in records
+        )
+
+    @contextmanager
+    def expecting(self, record: SupportClass) -> Iterator[None]:
+        """Protect what is made for a revision that is not stored yet from `forget_unused`."""
+        self._expected[record.support_digest] += 1
+        try:
+            yield
+        finally:
+            self._expected -= Counter({record.support_digest: 1})
+
+    async def forget_unused(self) -> None:
+        """Drop prototypes and assessments of content that no stored or expected revision has."""
+        used = await self._lines.read(self._store.support_digests) | set(self._expected)
+        for support_digest in self._assessments.keys() - used:
+            del self._assessments[support_digest]
+        await asyncio.to_thread(self._cache.retain, used)
+
+    async def close(self) -> None:
+        """Cancel what is being made."""
+        await self._flights.close()
+
+    async def _make_ready(self, record: SupportClass, added: Contribution) -> Ready[Encoding]:
+        encoding = await asyncio.to_thread(self._cache.get, record.support_digest)
+        assessment = await self._known_assessment(record.support_digest)
+        if encoding is None or assessment is None:
+            material = await self._material(record, added)
+            if encoding is None:
+                encoding = await self._encode(material.shots, material.normals)
+                await asyncio.to_thread(self._cache.put, record.support_digest, encoding)
+            if assessment is None:
+                assessed = await self._assess(material.shots, material.normals)
+                assessment = AssessmentRecord(encoding.scale, assessed.threshold, assessed.loo_iou)
+                await self._keep_assessment(record.support_digest, assessment)
+        self._assessments[record.support_digest] = assessment
+        return Ready(encoding, assessment)
+
+    async def _known_assessment(self, support_digest: str) -> AssessmentRecord | None:
+        known = self._assessments.get(support_digest)
+        if known is None:
+            found = await self._lines.read(self._store.assessments, [support_digest], self._weights_digest)
+            known = found.get(support_digest)
+        return known
+
+    async def _keep_assessment(self, support_digest: str, assessment: AssessmentRecord) -> None:
+        try:
+            await self._lines.write(self._store.save_assessment, support_digest, self._weights_digest, assessment)
+        except RegistryError as err:
+            # a full disk must not stop classes that are already registered from being used under new weights
+            _log.warning("assessment of %s stays in memory only: %s", support_digest[:16], err)
+
+    async def _material(self, record: SupportClass, added: Contribution) -> Material:
+        try:
+            return await asyncio.to_thread(read_material, record, added, self._store.read_blob, self._decode)
+        except RegistryError as err:
+            if await self._lines.read(self._store.revision, record.name, record.revision) is None:
+                detail = f"Class {record.name!r} at {record.revision} was deleted meanwhile."
+                raise UnknownClass(detail) from err
+            raise

@@ -1,0 +1,300 @@
+"""The registry of support classes as the service sees it: asynchronous, and ready to segment when it answers.
+
+Writes follow one path whatever their verb: a pure function of `changes` derives the next revision from the current one,
+its prototypes and assessment are made (or found), and only then the pointer moves, by compare-and-set. So a class that
+can be seen can be used at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Generic
+from weakref import WeakValueDictionary
+
+from lerenet.errors import LERENetError, NoSupportClasses, PreconditionFailed, UnknownClass
+from lerenet.support import changes
+from lerenet.support.answers import Change, ClassPage, RegisteredClass, ResolvedClass
+from lerenet.support.changes import ParameterChanges
+from lerenet.support.limits import Limits
+from lerenet.support.lines import StoreLines
+from lerenet.support.live import LiveClasses
+from lerenet.support.material import DecodeImage, decode_stored_image
+from lerenet.support.preparation import Assess, Encode, Encoding, Preparation
+from lerenet.support.prototypes import PrototypeCache
+from lerenet.support.records import Parameters, SupportClass, check_name
+from lerenet.support.store import SupportStore
+from lerenet.support.uploads import Contribution, NormalUpload, ShotUpload, hash_uploads
+
+MAX_ATTEMPTS = 8
+"""How often a write without precondition starts again because another process was quicker."""
+
+_NOTHING = Contribution()
+_log = logging.getLogger(__name__)
+
+
+class SupportRegistry(Generic[Encoding]):
+    """Support classes, with their prototypes, under one weights file. Belongs to one event loop.
+
+    References are `name` or `name@revision`. `if_match` is a revision or `*`, without quotes. Every method may raise
+    RegistryError when the disk fails, and whatever `encode` and `assess` raise (such as QueueFull).
+
+    Args:
+        store: Where classes live; closed by `close`.
+        cache: Prototypes made with the same weights.
+        encode: Shots and normals to an encoding.
+        assess: Shots and normals to a suggested threshold and a leave-one-out IoU.
+        weights_digest: Names the weights, and whatever else changes what `encode` and `assess` yield.
+        limits: How much is taken.
+        decode: Stored image file and its `bits` to pixels.
+    """
+
+    def __init__(
+        self,
+        store: SupportStore,
+        cache: PrototypeCache[Encoding],
+        *,
+        encode: Encode[Encoding],
+        assess: Assess,
+        weights_digest: str,
+        limits: Limits | None = None,
+        decode: DecodeImage = decode_stored_image,
+    ) -> None:
+        self._store = store
+        self._limits = Limits() if limits is None else limits
+        self._lines = StoreLines()
+        self._live = LiveClasses(store)
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._preparation = Preparation(
+            store, cache, self._lines, encode=encode, assess=assess, weights_digest=weights_digest, decode=decode
+        )
+
+    async def create(
+        self,
+        name: str,
+        shots: Sequence[ShotUpload],
+        normals: Sequence[NormalUpload] = (),
+        mentioned: ParameterChanges | None = None,
+    ) -> Change:
+        """Register a class, ready to use when this returns. The same content again changes nothing and costs nothing.
+
+        "The same" means equal shots and normals, and equal parameters among those mentioned: a class that was tuned
+        after its registration survives a client that registers it at every start.
+
+        Raises:
+            InvalidSupport: The name breaks the rule, or there is no shot.
+            InvalidMask: A mask differs in size from its image, or marks nothing.
+            MalformedRequest: A parameter is outside its range.
+            LimitExceeded: Too many images, or too many classes.
+            ClassExists: The name holds other content.
+        """
+        check_name(name)
+        added = await asyncio.to_thread(hash_uploads, shots, normals)
+        return await self._revise(name, changes.creation(name, added, mentioned or ParameterChanges()), added)
+
+    async def put(
+        self,
+        name: str,
+        shots: Sequence[ShotUpload],
+        normals: Sequence[NormalUpload] = (),
+        parameters: Parameters | None = None,
+        *,
+        if_match: str | None = None,
+        if_none_match: str | None = None,
+    ) -> Change:
+        """Create or replace a class whole; parameters not given return to their defaults.
+
+        Raises:
+            PreconditionFailed: The current revision is not the one of `if_match`, or is the one of `if_none_match`.
+            InvalidSupport, InvalidMask, LimitExceeded: As in `create`.
+        """
+        check_name(name)
+        added = await asyncio.to_thread(hash_uploads, shots, normals)
+        derive = changes.replacement(name, added, parameters or Parameters(), if_match, if_none_match)
+        return await self._revise(name, derive, added)
+
+    async def append(
+        self,
+        name: str,
+        shots: Sequence[ShotUpload] = (),
+        normals: Sequence[NormalUpload] = (),
+        *,
+        if_match: str | None = None,
+    ) -> Change:
+        """Add shots or normals. Those the class already has are passed over, so that a request may be sent again.
+
+        Raises:
+            UnknownClass: Nobody registered the name.
+            PreconditionFailed: The class is at another revision than `if_match`.
+            InvalidMask, LimitExceeded: As in `create`.
+        """
+        added = await asyncio.to_thread(hash_uploads, shots, normals)
+        derive = changes.addition(name, added, if_match)
+        return await self._revise(name, derive, added)
+
+    async def drop_shot(self, name: str, index: int, *, if_match: str | None = None) -> Change:
+        """Remove one shot by position; those behind it move up.
+
+        Raises:
+            UnknownClass: No such class or shot.
+            InvalidSupport: It is the only shot.
+            PreconditionFailed: The class is at another revision than `if_match`.
+        """
+        return await self._revise(name, changes.removal(name, index, if_match))
+
+    async def patch(self, name: str, mentioned: ParameterChanges, *, if_match: str | None = None) -> Change:
+        """Change parameters; prototypes are not touched. A threshold of None returns to the suggested one.
+
+        Raises:
+            UnknownClass: Nobody registered the name.
+            MalformedRequest: A parameter is outside its range.
+            PreconditionFailed: The class is at another revision than `if_match`.
+        """
+        return await self._revise(name, changes.tuning(name, mentioned, if_match))
+
+    async def delete(self, name: str, *, if_match: str | None = None) -> None:
+        """Forget a class with all its revisions, its prototypes, and the images that nobody else uses.
+
+        Raises:
+            UnknownClass: Nobody registered the name.
+            PreconditionFailed: The class is at another revision than `if_match`.
+        """
+        async with self._turn(name):
+            for _ in range(MAX_ATTEMPTS):
+                current = changes.required(name, await self._lines.read(self._store.current, name), if_match)
+                if await self._lines.write(self._store.delete, name, expected=current.revision):
+                    await self._preparation.forget_unused()
+                    return
+            raise _outrun(name)
+
+    async def get(self, reference: str) -> RegisteredClass:
+        """A class as it is now, or one of its revisions that stay; assessed first when the weights are new.
+
+        Raises:
+            UnknownClass: No such class or revision.
+        """
+        return await self._preparation.registered(await self._lines.read(self._live.find, reference))
+
+    async def list(self, cursor: str | None = None, limit: int = 100) -> ClassPage:
+        """At most `limit` classes in order of name, from behind the cursor. Assesses nothing: see `is_ready`."""
+        page = await self._lines.read(self._store.page, cursor, limit)
+        return ClassPage(await self._preparation.as_they_are(page.classes), page.next)
+
+    async def count(self) -> int:
+        """Number of classes."""
+        return len(await self._lines.read(self._live.read))
+
+    async def revisions(self, name: str) -> Sequence[str]:
+        """Revisions of a class that stay, newest first.
+
+        Raises:
+            UnknownClass: Nobody registered the name.
+        """
+        found = await self._lines.read(self._store.revisions, name)
+        if not found:
+            changes.required(name, None)
+        return found
+
+    async def shot_image(self, reference: str, index: int) -> bytes:
+        """The image file of a shot, as it was uploaded.
+
+        Raises:
+            UnknownClass: No such class, revision or shot.
+        """
+        record = await self._lines.read(self._live.find, reference)
+        return await self._lines.read(self._store.read_blob, changes.shot_at(record, index).image_sha256)
+
+    async def shot_mask(self, reference: str, index: int) -> bytes:
+        """The mask of a shot as 1-bit PNG; errors as in `shot_image`."""
+        record = await self._lines.read(self._live.find, reference)
+        return await self._lines.read(self._store.read_blob, changes.shot_at(record, index).mask_sha256)
+
+    async def resolve(self, references: Sequence[str] | None = None) -> Sequence[ResolvedClass[Encoding]]:
+        """Everything that segmentation needs of the classes named, in that order, or of all in order of name.
+
+        A class twice is given once. Classes whose prototypes are in memory cost one look at the store together.
+
+        Raises:
+            NoSupportClasses: None were named and none are registered.
+            UnknownClass: A named class or revision does not exist.
+        """
+        if references:
+            records = await self._lines.read(self._live.find_all, references)
+            return [await self._preparation.resolved(record) for record in records]
+        records = list((await self._lines.read(self._live.read)).values())
+        if not records:
+            raise NoSupportClasses("No support class is registered yet. Register one from 1 to 10 marked images first.")
+        return await self._resolved_still_there(records)
+
+    async def warm(self) -> int:
+        """Make what is missing for the current weights, one class after another; the number of classes now ready."""
+        n_ready = 0
+        for record in (await self._lines.read(self._live.read)).values():
+            try:
+                await self._preparation.ready(record)
+                n_ready += 1
+            except LERENetError as err:
+                _log.warning("class %s is not ready: %s", record.name, err)
+        return n_ready
+
+    async def close(self) -> None:
+        """Cancel encodings under way, end the worker threads, close the store."""
+        await self._preparation.close()
+        await asyncio.to_thread(self._lines.close)
+        await asyncio.to_thread(self._store.close)
+
+    async def _revise(self, name: str, derive: changes.Derive, added: Contribution = _NOTHING) -> Change:
+        async with self._turn(name):
+            for _ in range(MAX_ATTEMPTS):
+                current = await self._lines.read(self._store.current, name)
+                draft = derive(current)
+                if draft is current:
+                    return Change(await self._preparation.registered(draft), is_created=False, is_changed=False)
+                await self._check_limits(current, draft)
+                registered = await self._commit(current, draft, added)
+                if registered is not None:
+                    return Change(registered, is_created=current is None, is_changed=True)
+            raise _outrun(name)
+
+    async def _commit(
+        self, current: SupportClass | None, draft: SupportClass, added: Contribution
+    ) -> RegisteredClass | None:
+        """Make a draft ready, then current; None when another process moved the pointer meanwhile."""
+        with self._preparation.expecting(draft):
+            ready = await self._preparation.ready(draft, added)
+            is_stored = await self._lines.write(
+                self._store.commit,
+                draft,
+                added.blobs,
+                expected=None if current is None else current.revision,
+                limits=self._limits,
+            )
+        if not is_stored:
+            # the next attempt probably needs the same prototypes
+            return None
+        await self._preparation.forget_unused()
+        return RegisteredClass(draft, ready.assessment)
+
+    async def _check_limits(self, current: SupportClass | None, draft: SupportClass) -> None:
+        # `commit` holds the number of classes exactly; this spares a hopeless request its encoding
+        self._limits.check_class(draft, current)
+        if current is None:
+            self._limits.check_count(await self._lines.read(self._store.count))
+
+    def _turn(self, name: str) -> asyncio.Lock:
+        """Writers of one name take turns, so that the second sees what the first made instead of making it again."""
+        return self._turns.setdefault(name, asyncio.Lock())
+
+    async def _resolved_still_there(self, records: Sequence[SupportClass]) -> Sequence[ResolvedClass[Encoding]]:
+        resolved = []
+        for record in records:
+            # deleted since the request began: who asks for all classes did not ask for this one
+            with suppress(UnknownClass):
+                resolved.append(await self._preparation.resolved(record))
+        return resolved
+
+
+def _outrun(name: str) -> PreconditionFailed:
+    return PreconditionFailed(f"Class {name!r} was changed {MAX_ATTEMPTS} times while this request ran. Try again.")
