@@ -6,7 +6,7 @@ Source: LERENet, arXiv 2403.11122 (journal form: LDMP-RENet, doi 10.1371/journal
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, cast
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -79,8 +79,9 @@ class LERENet(nn.Module):
         """
         features = self.support_features(images)
         for part in (self.prior, self.mpr):  # MPR builds on the prior's term
-            if hasattr(part, "shared"):
-                features = replace(features, shared={**features.shared, **part.shared(features)})
+            terms = getattr(part, "shared", None)
+            if terms is not None:
+                features = replace(features, shared={**features.shared, **terms(features)})
         return features
 
     def support_features(self, images: Tensor) -> Features:

@@ -12,6 +12,7 @@ from lerenet.synthetic.fields import blurred
 
 _WARM = (0.35, 0.02, -0.45)
 _COLD = (-0.2, 0.0, 0.25)
+_GREEN = (-0.5, 1.0, -0.5)
 _RUST = (0.3, -0.02, -0.25)
 
 
@@ -34,7 +35,7 @@ def photograph(draw: Draw, plate: Tensor, surface: Parameters, stain: Tensor) ->
     grey = grey + noise * draw.normal(*grey.shape)
     grey = _compressed(draw, grey)
     coloured = (surface["tint"] > 0)[:, None, None, None]
-    cast = (surface["tint"][:, None] * _cast(surface["warmth"]))[:, :, None, None]
+    cast = (surface["tint"][:, None] * _cast(surface))[:, :, None, None]
     rust = torch.tensor(_RUST, device=draw.device)[:, None, None] * stain[:, None]
     rgb = torch.where(coloured, grey[:, None] * (1 + cast) + rust, grey[:, None])
     return (rgb.clamp(0, 1) * 255).round().to(torch.uint8)
@@ -48,9 +49,11 @@ def _exposed(draw: Draw, plate: Tensor) -> Tensor:
     return ((plate.clamp(1e-3, 2) ** gamma - 0.5) * gain + 0.5 + offset).clamp(0, 1)
 
 
-def _cast(warmth: Tensor) -> Tensor:
-    warm, cold = torch.tensor(_WARM, device=warmth.device), torch.tensor(_COLD, device=warmth.device)
-    return torch.where(warmth[:, None] > 0, warmth[:, None] * warm, -warmth[:, None] * cold)
+def _cast(surface: Parameters) -> Tensor:
+    """Colour direction (P, 3) between cold and warm, a little to green or magenta."""
+    warmth = surface["warmth"][:, None]
+    warm, cold, green = (torch.tensor(colour, device=warmth.device) for colour in (_WARM, _COLD, _GREEN))
+    return torch.where(warmth > 0, warmth * warm, -warmth * cold) + surface["green"][:, None] * green
 
 
 def _compressed(draw: Draw, plate: Tensor) -> Tensor:

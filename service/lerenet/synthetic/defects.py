@@ -40,8 +40,8 @@ _COMMON: dict[str, Range] = {
     "relief_px": (1.5, 5),
     "rim": (-0.12, 0.12),
     "fade": (0.0, 0.5),  # how unevenly the contrast runs along the defect
-    "stain": (0.0, 0.25),  # colour shift where the episode is in colour
-    "margin_px": (0.3, 2.5),  # how far outside the outline the annotator draws
+    "stain": (-0.2, 0.2),  # shift to rust, or away from it, where the episode is in colour
+    "margin_px": (0.4, 4.0),  # how far outside the outline the annotator draws
     "closing_px": (0.3, 2.0),  # gaps up to twice this are bridged by the annotation
 }
 
@@ -60,12 +60,16 @@ FAMILIES: tuple[DefectFamily, ...] = (
         "scratch",
         outlines.strokes,
         {
-            "width_px": (1.0, 9),
+            "width_px": (1.0, 14),
             "bend": (0.0, 0.25),
             "spread": (0.0, 0.4),
             "jitter": (0.0, 0.03),
             "bright": (0.65, 0.65),
-            "contrast": (0.08, 0.55),
+            "contrast": (0.06, 0.55),
+            "fade": (0.0, 0.9),
+            "soft_px": (0.2, 4),
+            "inner": (0.0, 0.12),
+            "count": (0.6, 4.0),
         },
     ),
     DefectFamily(
@@ -77,7 +81,10 @@ FAMILIES: tuple[DefectFamily, ...] = (
             "count": (2, 5),
             "spread": (0.0, 0.3),
             "bright": (0.6, 0.6),
-            "closing_px": (0.4, 5),
+            "closing_px": (0.4, 6),
+            "fade": (0.0, 0.9),
+            "soft_px": (0.2, 3),
+            "inner": (0.0, 0.12),
         },
     ),
     DefectFamily(

@@ -35,8 +35,9 @@ _COMMON: dict[str, Range] = {
     "band_contrast": (0.05, 0.3),
     "band_px": (5, 50),
     "band_soft_px": (0.5, 8),
-    "tint": (0.0, 0.0),
-    "warmth": (-0.5, 1.0),
+    "tint": (0.1, 0.8),
+    "warmth": (-0.6, 1.0),
+    "green": (-0.12, 0.12),
     "slant": (0.0, 0.25),
     "vignette": (0.0, 0.15),
     "glare": (0.0, 0.0),
@@ -56,7 +57,6 @@ FAMILIES: dict[str, dict[str, Range]] = {
         "streak": (0.02, 0.1),
         "streak_length_px": (25, 120),
         "streak_width_px": (0.4, 1.2),
-        "tint": (0.0, 0.15),
     },
     "ground": {
         "streak": (0.03, 0.12),
@@ -74,27 +74,26 @@ FAMILIES: dict[str, dict[str, Range]] = {
         "cloud": (0.0, 0.01),
         "slant": (0.1, 0.4),
         "glare": (0.0, 0.5),
-        "tint": (0.0, 0.1),
     },
     "oiled": {
         "bands": (0.5, 3.9),
         "band_contrast": (0.1, 0.4),
         "glare": (0.0, 0.7),
         "streak": (0.0, 0.04),
-        "tint": (0.1, 0.6),
+        "tint": (0.2, 1.0),
         "warmth": (0.3, 1.0),
     },
     "oxidised": {
         "cloud": (0.04, 0.13),
         "spot": (0.0, 0.08),
         "spot_px": (1.5, 5),
-        "tint": (0.1, 0.6),
+        "tint": (0.2, 1.0),
         "warmth": (0.2, 1.0),
     },
     "part": {"edge": (0.1, 1.0), "streak": (0.0, 0.06), "vignette": (0.0, 0.3)},
 }
 
-_ABSENT = {"streak": 0.35, "spot": 0.4, "ripple": 0.2, "tint": 0.5, "glare": 0.4}
+_ABSENT = {"streak": 0.35, "spot": 0.4, "ripple": 0.2, "tint": 0.6, "glare": 0.4}
 """How often an effect that a family may show is left out altogether."""
 
 

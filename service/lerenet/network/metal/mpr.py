@@ -22,8 +22,8 @@ class MPR(nn.Module):
     """Reasons over the support's graph nodes and the query's, and writes the result back onto the query.
 
     Each image's states are gathered by its own assignments and divided by the number of cells, so neither place nor
-    size of a defect matters; the support's nodes are part of its encoding, the query's are computed once per image. What
-    is gathered are cells of unit length: the result is cubic in them, and a few strong cells would drown the rest.
+    size of a defect matters; the support's nodes are part of its encoding, the query's are computed once per image.
+    What is gathered are cells of unit length: the result is cubic in them, and few strong cells would drown the rest.
 
     Source: LERENet's MPR (arXiv 2403.11122). We differ: pairing within each image instead of across, means instead of
         sums, few nodes, a projection of the query instead of the query itself.
