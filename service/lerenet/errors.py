@@ -1,33 +1,33 @@
 """Every error LERENet raises on purpose, as one tree. It knows no HTTP: `api.errors` holds the map to statuses.
 
-    LERENetError                     code               when
-    ├── RequestError                                    the caller can mend it
-    │   ├── MalformedRequest         malformed_request  broken multipart or JSON, a parameter outside its range
-    │   ├── BodyTooLarge             body_too_large     the body passes the byte limit
-    │   ├── UnsupportedImage         unsupported_image  not JPEG, PNG, BMP or single-page TIFF
-    │   ├── ImageTooLarge            image_too_large    pixels or a side over the limit
-    │   ├── UndecodableImage         undecodable_image  the right type, but truncated or damaged
-    │   ├── InvalidMask              invalid_mask       size, labels or depth of a mask; nothing marked
-    │   ├── InvalidSupport           invalid_support    unequal counts, no shots, a bad name
-    │   ├── LimitExceeded            limit_exceeded     more images, shots or classes than allowed
-    │   ├── NotAcceptable            not_acceptable     no such output format for this request
-    │   ├── UnknownClass             unknown_class      no class, revision or shot of that name
-    │   ├── ClassExists              class_exists       the name is taken by other content
-    │   ├── NoSupportClasses         no_support_classes nothing is registered yet
-    │   ├── PreconditionFailed       precondition_failed  a stale If-Match, or If-None-Match on a taken name
-    │   ├── Unauthorized             unauthorized       no key, or a wrong one
-    │   └── Forbidden                forbidden          the key lacks the scope
-    ├── Unavailable                                     the same request may succeed later: `retry_after_s`
-    │   ├── QueueFull                queue_full         the device has as much work as it may hold
-    │   ├── Loading                  loading            weights are not on the device yet
-    │   ├── Draining                 draining           the service is stopping
-    │   └── DeadlineExceeded         deadline_exceeded  the request waited past its deadline
-    ├── DeviceFailed                 device_failed      the device is lost; only a restart helps
-    ├── RegistryError                registry_error     the registry on disk is damaged or not writable
-    ├── WeightsError                 weights_error      weights missing, damaged or of another layout
-    ├── DatasetError                 dataset_error      an evaluation folder that cannot serve the protocol
-    ├── ServiceError                 service_error      a running service answered with an error or not at all
-    └── ConfigurationError           configuration_error  a setting that cannot work
+LERENetError                     code               when
+├── RequestError                                    the caller can mend it
+│   ├── MalformedRequest         malformed_request  broken multipart or JSON, a parameter outside its range
+│   ├── BodyTooLarge             body_too_large     the body passes the byte limit
+│   ├── UnsupportedImage         unsupported_image  not JPEG, PNG, BMP or single-page TIFF
+│   ├── ImageTooLarge            image_too_large    pixels or a side over the limit
+│   ├── UndecodableImage         undecodable_image  the right type, but truncated or damaged
+│   ├── InvalidMask              invalid_mask       size, labels or depth of a mask; nothing marked
+│   ├── InvalidSupport           invalid_support    unequal counts, no shots, a bad name
+│   ├── LimitExceeded            limit_exceeded     more images, shots or classes than allowed
+│   ├── NotAcceptable            not_acceptable     no such output format for this request
+│   ├── UnknownClass             unknown_class      no class, revision or shot of that name
+│   ├── ClassExists              class_exists       the name is taken by other content
+│   ├── NoSupportClasses         no_support_classes nothing is registered yet
+│   ├── PreconditionFailed       precondition_failed  a stale If-Match, or If-None-Match on a taken name
+│   ├── Unauthorized             unauthorized       no key, or a wrong one
+│   └── Forbidden                forbidden          the key lacks the scope
+├── Unavailable                                     the same request may succeed later: `retry_after_s`
+│   ├── QueueFull                queue_full         the device has as much work as it may hold
+│   ├── Loading                  loading            weights are not on the device yet
+│   ├── Draining                 draining           the service is stopping
+│   └── DeadlineExceeded         deadline_exceeded  the request waited past its deadline
+├── DeviceFailed                 device_failed      the device is lost; only a restart helps
+├── RegistryError                registry_error     the registry on disk is damaged or not writable
+├── WeightsError                 weights_error      weights missing, damaged or of another layout
+├── DatasetError                 dataset_error      an evaluation folder that cannot serve the protocol
+├── ServiceError                 service_error      a running service answered with an error or not at all
+└── ConfigurationError           configuration_error  a setting that cannot work
 """
 
 from __future__ import annotations

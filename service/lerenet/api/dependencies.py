@@ -1,0 +1,53 @@
+"""What routes ask for."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import Depends, Header, Query, Request
+
+from lerenet.api.negotiation import strong_tag
+from lerenet.api.parameters import NoParameters
+from lerenet.runtime import Runtime
+
+
+async def _runtime(request: Request) -> Runtime:
+    runtime: Runtime = request.app.state.runtime
+    return runtime
+
+
+async def _ready_runtime(runtime: Annotated[Runtime, Depends(_runtime)]) -> Runtime:
+    runtime.require_ready()  # before a body is read
+    return runtime
+
+
+async def _no_query(parameters: Annotated[NoParameters, Query()]) -> None:
+    pass
+
+
+async def _if_match(
+    if_match: Annotated[str | None, Header(description='`"revision"` that the class must be at, or `*`')] = None,
+) -> str | None:
+    return strong_tag(if_match, "If-Match")
+
+
+async def _if_none_match(
+    if_none_match: Annotated[str | None, Header(description="`*`: only if the name is free")] = None,
+) -> str | None:
+    return strong_tag(if_none_match, "If-None-Match")
+
+
+RuntimeDep = Annotated[Runtime, Depends(_runtime)]
+"""The runtime, whatever its phase."""
+
+ReadyRuntimeDep = Annotated[Runtime, Depends(_ready_runtime)]
+"""The runtime once it answers; 503 before and after."""
+
+NoQuery = Depends(_no_query)
+"""Refuses any query parameter."""
+
+IfMatch = Annotated[str | None, Depends(_if_match)]
+"""The revision that a write must find, `*` for any; None without the header."""
+
+IfNoneMatch = Annotated[str | None, Depends(_if_none_match)]
+"""The revision that a write must not find, `*` for any; None without the header."""

@@ -1,0 +1,163 @@
+"""Reading bodies: multipart forms whose every part is known, raw bytes, JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar, get_origin
+
+from fastapi import Request
+from pydantic import BaseModel
+from starlette.datastructures import FormData, UploadFile
+from starlette.exceptions import HTTPException
+
+from lerenet.api.errors import UnreadableBody
+from lerenet.api.parameters import validated
+from lerenet.errors import MalformedRequest
+from lerenet.observability import timed_stage
+
+MULTIPART = "multipart/form-data"
+MAX_PARTS = 1_000
+
+Model = TypeVar("Model", bound=BaseModel)
+Model_co = TypeVar("Model_co", bound=BaseModel, covariant=True)
+
+
+@dataclass(frozen=True, eq=False)
+class UploadedFile:
+    """A file as sent, whole in memory."""
+
+    filename: str | None
+    data: bytes
+
+
+@dataclass(frozen=True, eq=False)
+class ParsedForm(Generic[Model_co]):
+    """A multipart body.
+
+    Attributes:
+        files: By field, in order; every file field has an entry.
+        parameters: The other fields.
+    """
+
+    files: Mapping[str, Sequence[UploadedFile]]
+    parameters: Model_co
+
+    def data(self, field: str) -> list[bytes]:
+        """Contents of the files of a field."""
+        return [file.data for file in self.files[field]]
+
+
+def media_type_of(request: Request) -> str:
+    """Media type of a request's body, lower case and without parameters; empty when there is none."""
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def unsupported(request: Request, *media_types: str) -> HTTPException:
+    """The refusal of a body's media type, naming those that are taken."""
+    sent = media_type_of(request) or "absent"
+    return HTTPException(415, f"Content-Type is {sent[:80]}: send {' or '.join(media_types)}")
+
+
+async def read_form(request: Request, file_fields: Sequence[str], model: type[Model]) -> ParsedForm[Model]:
+    """Reads a multipart body.
+
+    Args:
+        request: Not read before.
+        file_fields: Names that carry files, each any number of times.
+        model: What the other fields make; a text may also be sent as a file.
+
+    Raises:
+        HTTPException: Another media type.
+        UnreadableBody: Broken multipart, or a very large number of parts.
+        MalformedRequest: An unknown field, a text where a file belongs, one value given twice.
+        RequestValidationError: A value is outside its range or missing.
+    """
+    if media_type_of(request) != MULTIPART:
+        raise unsupported(request, MULTIPART)
+    with timed_stage("read"):
+        form = await _parsed(request)
+        try:
+            _refuse_unknown(form, [*file_fields, *model.model_fields])
+            files = {field: [await _file(field, part) for part in form.getlist(field)] for field in file_fields}
+            values = {field: await _value(field, form, model) for field in model.model_fields if field in form}
+        finally:
+            await form.close()
+    return ParsedForm(files, validated(model, values))
+
+
+async def read_json(request: Request, model: type[Model]) -> Model:
+    """Reads a JSON body.
+
+    Raises:
+        HTTPException: Another media type.
+        UnreadableBody: Not JSON, or not an object.
+        RequestValidationError: An unknown field, or a value outside its range.
+    """
+    media_types = ("application/json", "application/merge-patch+json")
+    if media_type_of(request) not in media_types:
+        raise unsupported(request, *media_types)
+    values = parsed_json(await request.body(), "the body")
+    if not isinstance(values, dict):
+        raise UnreadableBody(f"the body is a JSON {type(values).__name__}: send an object")
+    return validated(model, values)
+
+
+async def read_raw(request: Request) -> bytes:
+    """Reads a body as it is."""
+    with timed_stage("read"):
+        return await request.body()
+
+
+def parsed_json(text: str | bytes, what: str, *, pointer: str | None = None) -> Any:
+    """JSON that a caller sent.
+
+    Raises:
+        UnreadableBody: It cannot be parsed; the detail says where.
+    """
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as err:
+        raise UnreadableBody(f"{what} is not JSON: {err}", pointer=pointer) from err
+
+
+async def _parsed(request: Request) -> FormData:
+    limit = request.app.state.runtime.settings.max_body_bytes
+    try:
+        return await request.form(max_files=MAX_PARTS, max_fields=MAX_PARTS, max_part_size=limit)
+    except (HTTPException, ValueError, KeyError) as err:
+        reason = err.detail if isinstance(err, HTTPException) else err
+        raise UnreadableBody(f"the multipart body cannot be read: {reason}") from err
+
+
+def _refuse_unknown(form: FormData, known: Sequence[str]) -> None:
+    unknown = sorted({field for field, _ in form.multi_items()} - set(known))
+    if unknown:
+        named = ", ".join(repr(field[:40]) for field in unknown[:8])
+        raise MalformedRequest(f"unknown fields {named}: known are {', '.join(known)}", pointer=f"/{unknown[0][:40]}")
+
+
+async def _file(field: str, part: UploadFile | str) -> UploadedFile:
+    if isinstance(part, str):
+        detail = f"{field} is a text where a file belongs: with curl, write -F {field}=@FILE"
+        raise MalformedRequest(detail, pointer=f"/{field}")
+    return UploadedFile(part.filename or None, await part.read())
+
+
+async def _value(field: str, form: FormData, model: type[BaseModel]) -> str | list[str]:
+    texts = [await _text(field, part) for part in form.getlist(field)]
+    if get_origin(model.model_fields[field].annotation) is list:
+        return texts
+    if len(texts) > 1:
+        raise MalformedRequest(f"{field} is given {len(texts)} times: give it once", pointer=f"/{field}")
+    return texts[0]
+
+
+async def _text(field: str, part: UploadFile | str) -> str:
+    if isinstance(part, str):
+        return part
+    try:
+        return (await part.read()).decode()
+    except UnicodeDecodeError as err:
+        raise MalformedRequest(f"{field} is not UTF-8 text", pointer=f"/{field}") from err

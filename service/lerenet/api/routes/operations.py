@@ -1,0 +1,82 @@
+"""Probes, metrics, version and limits."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+from fastapi import APIRouter, Response
+
+from lerenet import errors
+from lerenet.api.dependencies import RuntimeDep
+from lerenet.api.documents import problems
+from lerenet.api.errors import problem_of
+from lerenet.api.parameters import MaskFormat
+from lerenet.api.schemas import Health, LimitsBody, VersionBody
+from lerenet.errors import DeviceFailed, LERENetError
+
+router = APIRouter(tags=["operations"])
+
+IMAGE_TYPES = ["image/jpeg", "image/png", "image/bmp", "image/tiff"]
+
+
+@router.get(
+    "/livez",
+    operation_id="livez",
+    summary="Does the process work, or would a restart help?",
+    response_model=Health,
+    responses=problems(),
+)
+async def livez(runtime: RuntimeDep) -> Health | Response:
+    """Red once the device is lost or has stalled."""
+    if not runtime.is_live:
+        return problem_of(DeviceFailed("only a restart helps"), status=503)
+    return Health(status="live")
+
+
+@router.get(
+    "/readyz",
+    operation_id="readyz",
+    summary="Are requests answered?",
+    response_model=Health,
+    responses=problems(errors.WeightsError),
+)
+async def readyz(runtime: RuntimeDep) -> Health | Response:
+    """Red while weights are loaded, while the service drains, and once it has failed."""
+    try:
+        runtime.require_ready()
+    except LERENetError as error:
+        return problem_of(error, status=503)
+    return Health(status="ready")
+
+
+@router.get("/metrics", operation_id="metrics", summary="Metrics for Prometheus", response_class=Response)
+async def metrics(runtime: RuntimeDep) -> Response:
+    """In the text format."""
+    await runtime.refresh_metrics()
+    return Response(runtime.metrics.exposition(), media_type=runtime.metrics.content_type)
+
+
+@router.get("/version", operation_id="version", summary="What is running", response_model=VersionBody)
+async def version(runtime: RuntimeDep) -> VersionBody:
+    """Package, weights and device."""
+    return VersionBody.model_validate(runtime.describe())
+
+
+@router.get("/limits", operation_id="limits", summary="What is taken", response_model=LimitsBody)
+async def limits(runtime: RuntimeDep) -> LimitsBody:
+    """Sizes, counts and deadlines of requests."""
+    settings = runtime.settings
+    return LimitsBody(
+        max_body_bytes=settings.max_body_bytes,
+        max_image_pixels=settings.max_image_pixels,
+        max_image_side_px=settings.max_image_side_px,
+        max_images=settings.max_images,
+        max_request_pixels=settings.max_held_pixels,
+        max_shots=settings.max_shots,
+        max_normals=settings.max_normals,
+        max_classes=settings.max_classes,
+        deadline_s=settings.deadline_s,
+        registration_deadline_s=settings.registration_deadline_s,
+        image_types=IMAGE_TYPES,
+        formats=list(get_args(MaskFormat)),
+    )

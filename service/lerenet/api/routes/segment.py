@@ -1,0 +1,149 @@
+"""`/segment`: images in, masks out."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+
+from lerenet import errors
+from lerenet.api.dependencies import ReadyRuntimeDep
+from lerenet.api.disconnection import unless_gone
+from lerenet.api.documents import (
+    BODIES,
+    IMAGES,
+    RESULT_EXAMPLE,
+    form_body,
+    json_answer,
+    png_answer,
+    problems,
+    request_body,
+)
+from lerenet.api.forms import MULTIPART, UploadedFile, media_type_of, read_form, read_raw, unsupported
+from lerenet.api.negotiation import JSON, PNG, preferred_type
+from lerenet.api.parameters import SegmentParameters
+from lerenet.api.rendering import PngCanvas, class_result
+from lerenet.api.schemas import FrameResult, SegmentBody
+from lerenet.errors import LimitExceeded, MalformedRequest, NotAcceptable
+from lerenet.observability import current_request_id
+from lerenet.runtime import Runtime
+
+router = APIRouter(tags=["segment"])
+
+ANSWER = json_answer("What was found", RESULT_EXAMPLE, ("X-Classes", "X-Revisions", "X-Scores"))
+ANSWER["content"][PNG] = png_answer()
+PROBLEMS = problems(
+    *BODIES,
+    *IMAGES,
+    errors.NotAcceptable,
+    errors.UnknownClass,
+    errors.NoSupportClasses,
+    errors.DeadlineExceeded,
+)
+BODY = request_body(
+    multipart=form_body(SegmentParameters, {"images": True}),
+    image={"schema": {"type": "string", "format": "binary"}},
+)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    files: Sequence[UploadedFile]
+    parameters: SegmentParameters
+
+    @property
+    def data(self) -> list[bytes]:
+        return [file.data for file in self.files]
+
+
+@router.post(
+    "/segment",
+    operation_id="segment",
+    summary="Find registered defects in images",
+    response_model=SegmentBody,
+    openapi_extra=BODY,
+    responses={**PROBLEMS, 200: ANSWER},
+)
+async def segment(
+    request: Request, response: Response, runtime: ReadyRuntimeDep, query: Annotated[SegmentParameters, Query()]
+) -> SegmentBody | Response:
+    """Multipart `images`, or one image as the body itself. All images are answered, or none.
+
+    `Accept: image/png` gives a PNG for one image: 1-bit for one class, a palette for several.
+    """
+    asked = await _asked(request, query, runtime.settings.max_images)
+    response.headers["Vary"] = "Accept"
+    if _wanted(request, asked) == PNG:
+        return await _as_png(request, runtime, asked)
+    return await _as_json(request, runtime, asked)
+
+
+async def _asked(request: Request, query: SegmentParameters, max_images: int) -> _Asked:
+    media_type = media_type_of(request)
+    if media_type.startswith("image/"):
+        return _Asked([UploadedFile(None, await read_raw(request))], query)
+    if media_type != MULTIPART:
+        raise unsupported(request, MULTIPART, "image/*")
+    form = await read_form(request, ("images",), SegmentParameters)
+    files = form.files["images"]
+    if not files:
+        raise MalformedRequest("no images: send at least one under `images`", pointer="/images")
+    if len(files) > max_images:
+        detail = f"{len(files)} images: a request has at most {max_images}; send them in several"
+        raise LimitExceeded(detail, pointer="/images")
+    return _Asked(files, _merged(query, form.parameters))
+
+
+def _merged(query: SegmentParameters, form: SegmentParameters) -> SegmentParameters:
+    twice = sorted(query.model_fields_set & form.model_fields_set)
+    if twice:
+        raise MalformedRequest(f"{', '.join(twice)}: given in the query and in the form", pointer=f"/{twice[0]}")
+    return query.model_copy(update=form.model_dump(exclude_unset=True))
+
+
+def _wanted(request: Request, asked: _Asked) -> str:
+    """The media type of the answer; refuses what no body can be."""
+    parameters = asked.parameters
+    can_be_png = len(asked.files) == 1 and (
+        "format" not in parameters.model_fields_set or parameters.format in ("png", "probability")
+    )
+    wanted = preferred_type(request.headers.get("accept"), (JSON, PNG) if can_be_png else (JSON,))
+    if wanted is None:
+        detail = (
+            f"Accept asks for none of the bodies there are: {JSON}, and for one image with `format` png, probability or"
+            f" absent {PNG}"
+        )
+        raise NotAcceptable(detail)
+    return wanted
+
+
+async def _as_json(request: Request, runtime: Runtime, asked: _Asked) -> SegmentBody:
+    render = partial(class_result, form=asked.parameters.format)
+    frames = await unless_gone(request, runtime.segment(asked.data, asked.parameters.query(), render))
+    results = [
+        FrameResult(
+            index=i, filename=file.filename, height=frame.height, width=frame.width, classes=list(frame.classes)
+        )
+        for i, (file, frame) in enumerate(zip(asked.files, frames, strict=True))
+    ]
+    return SegmentBody(request_id=current_request_id(), weights=runtime.weights_digest, results=results)
+
+
+async def _as_png(request: Request, runtime: Runtime, asked: _Asked) -> Response:
+    canvas = PngCanvas(is_probability=asked.parameters.format == "probability")
+    [frame] = await unless_gone(request, runtime.segment(asked.data, asked.parameters.query(), canvas.paint))
+    headers = {
+        "X-Classes": _listed([found.name for found in frame.classes]),
+        "X-Revisions": _listed([found.revision for found in frame.classes]),
+        "X-Scores": _listed([found.score for found in frame.classes]),
+        "Vary": "Accept",
+    }
+    return Response(await asyncio.to_thread(canvas.png), headers=headers, media_type=PNG)
+
+
+def _listed(values: Sequence[object]) -> str:
+    return ",".join(map(str, values))

@@ -1,0 +1,195 @@
+"""Bodies of answers, exactly as documented: sizes are (H, W), boxes [x, y, w, h] in original pixels as displayed."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from lerenet.support import RegisteredClass
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Box = Annotated[
+    tuple[int, int, int, int],
+    Field(description="[x, y, w, h] in pixels of the image as displayed", examples=[[12, 40, 90, 7]]),
+]
+
+
+class Body(BaseModel):
+    """An answer: frozen, and every field written down."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+class ProblemPart(Body):
+    """One fault in a request."""
+
+    pointer: str = Field(description="Where, as a JSON pointer: `/images/3` is the fourth image")
+    detail: str
+
+
+class Problem(Body):
+    """A refusal or failure, by RFC 9457."""
+
+    type: str = Field(examples=["/problems/invalid-mask"])
+    title: str
+    status: int
+    detail: str = Field(description="What happened, the limit, and what to do")
+    instance: str
+    code: str = Field(description="Stable word for programs", examples=["invalid_mask"])
+    request_id: str | None
+    errors: list[ProblemPart]
+
+
+class ShotBody(Body):
+    """One marked image of a class."""
+
+    index: int
+    height: int
+    width: int
+    area_px: int = Field(description="Marked pixels")
+
+
+class Quality(Body):
+    """How well the shots of a class predict each other."""
+
+    loo_iou: Fraction = Field(description="IoU of each shot segmented by the others, pooled")
+
+
+class SupportClassBody(Body):
+    """A support class at one revision."""
+
+    name: str
+    revision: str = Field(description="16 hex digits over images, masks, normals and parameters; also the ETag")
+    created_at: datetime
+    revised_at: datetime
+    description: str
+    shots: list[ShotBody]
+    normals: int = Field(description="Number of defect-free images")
+    threshold: Fraction = Field(description="The one in force: yours, else the suggested one")
+    suggested_threshold: Fraction | None
+    min_area_px: int
+    scale: float | None = Field(description="Working scale: 1, 0.5, 0.25 or 0.125")
+    quality: Quality | None = Field(description="null for a single shot")
+
+    @classmethod
+    def of(cls, registered: RegisteredClass) -> Self:
+        """The body of a class."""
+        record, assessment = registered.record, registered.assessment
+        return cls(
+            name=record.name,
+            revision=record.revision,
+            created_at=record.created_at,
+            revised_at=record.revised_at,
+            description=record.parameters.description,
+            shots=[ShotBody(index=s.index, height=s.height, width=s.width, area_px=s.area_px) for s in record.shots],
+            normals=len(record.normals),
+            threshold=registered.threshold,
+            suggested_threshold=None if assessment is None else assessment.threshold,
+            min_area_px=record.parameters.min_area_px,
+            scale=registered.scale,
+            quality=None if registered.loo_iou is None else Quality(loo_iou=registered.loo_iou),
+        )
+
+
+class ClassList(Body):
+    """A page of classes in order of name."""
+
+    classes: list[SupportClassBody]
+    next: str | None = Field(description="Cursor of the following page")
+
+
+class CocoMask(Body):
+    """COCO RLE, as pycocotools reads it."""
+
+    size: tuple[int, int] = Field(description="[H, W]", examples=[[200, 200]])
+    counts: str = Field(description="Compressed runs down the columns")
+
+
+class RunMask(Body):
+    """COCO RLE, uncompressed."""
+
+    size: tuple[int, int] = Field(description="[H, W]", examples=[[200, 200]])
+    counts: list[int] = Field(description="Run lengths down the columns, background first; they add up to H * W")
+
+
+class PngMask(Body):
+    """A PNG in base64: 1-bit for `png`, 8-bit grey round(255 p) for `probability`."""
+
+    size: tuple[int, int] = Field(description="[H, W]", examples=[[200, 200]])
+    png: str
+
+
+class RegionBody(Body):
+    """An 8-connected region of a mask."""
+
+    bbox: Box
+    area_px: int
+    score: Fraction = Field(description="Mean probability of its pixels")
+
+
+class ClassResult(Body):
+    """What one image shows of one class."""
+
+    name: str
+    revision: str
+    score: Fraction = Field(description="Highest score of a region; without regions, the highest probability")
+    threshold: Fraction
+    area_px: int
+    area_fraction: Fraction
+    bbox: Box | None
+    regions: list[RegionBody]
+    mask: CocoMask | RunMask | PngMask | None
+
+
+class FrameResult(Body):
+    """What was found in one image."""
+
+    index: int
+    filename: str | None
+    height: int
+    width: int
+    classes: list[ClassResult]
+
+
+class SegmentBody(Body):
+    """The answer to a segmentation."""
+
+    request_id: str | None
+    weights: str | None = Field(description="Sha256 of the weights file")
+    results: list[FrameResult]
+
+
+class Health(Body):
+    """The answer to a probe."""
+
+    status: Literal["live", "ready"]
+
+
+class LimitsBody(Body):
+    """What is taken, and for how long it is worked on."""
+
+    max_body_bytes: int
+    max_image_pixels: int
+    max_image_side_px: int
+    max_images: int
+    max_request_pixels: int = Field(description="Pixels of all images of a request together")
+    max_shots: int
+    max_normals: int
+    max_classes: int
+    deadline_s: float
+    registration_deadline_s: float
+    image_types: list[str]
+    formats: list[str]
+
+
+class VersionBody(Body):
+    """What is running; all but the version is null until the weights are loaded."""
+
+    version: str
+    weights: str | None = None
+    preset: str | None = None
+    device: str | None = None
+    precision: str | None = None
+    torch: str | None = None

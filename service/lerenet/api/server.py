@@ -1,0 +1,64 @@
+"""Runs the application with uvicorn: one process, one worker, one device."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+
+import structlog
+import uvicorn
+
+from lerenet.api.app import create_app
+from lerenet.observability import configure_logs
+from lerenet.settings import Settings, unknown_variables
+
+EXIT_DEVICE_LOST = 70
+"""Exit status when only a restart helps (EX_SOFTWARE of sysexits.h)."""
+
+LAST_ANSWERS_S = 2.0
+"""Between the loss of the device and the end: time for waiting callers and probes to hear of it, in seconds."""
+
+KEEP_ALIVE_S = 75
+"""Longer than a proxy keeps an idle connection, so that it is never the proxy who finds it closed."""
+
+_log = structlog.get_logger(__name__)
+
+
+def serve(settings: Settings) -> int:
+    """Serves until SIGTERM or SIGINT, or until only a restart helps.
+
+    Returns:
+        Exit status for the process.
+    """
+    configure_logs(settings.log_level, settings.log_format)
+    for name in unknown_variables():
+        _log.warning("unknown setting, ignored", variable=name)
+    is_lost = False
+
+    def end_soon() -> None:
+        nonlocal is_lost
+        is_lost = True
+        asyncio.get_running_loop().call_later(LAST_ANSWERS_S, lambda: setattr(server, "should_exit", True))
+
+    server = uvicorn.Server(_configuration(settings, end_soon))
+    with contextlib.suppress(KeyboardInterrupt):  # raised again by uvicorn once it has ended well
+        server.run()
+    return EXIT_DEVICE_LOST if is_lost or not server.started else 0
+
+
+def _configuration(settings: Settings, on_loss: Callable[[], None]) -> uvicorn.Config:
+    return uvicorn.Config(
+        create_app(settings, on_loss=on_loss),
+        host=settings.host,
+        port=settings.port,
+        proxy_headers=True,
+        forwarded_allow_ips=settings.forwarded_allow_ips,
+        server_header=False,
+        access_log=False,  # the envelope writes one line per request, with its id
+        log_config=None,
+        lifespan="on",
+        ws="none",
+        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_graceful_shutdown=int(settings.drain_s),
+    )

@@ -1,0 +1,128 @@
+"""From weights on disk to a segmenter on its device."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import torch
+
+from lerenet.inference.device import choose_device
+from lerenet.inference.segmenter import Segmenter
+from lerenet.network.weights import load_weights, read_manifest, verify_weights, weights_digest, weights_folder
+from lerenet.runtime.cpus import available_cpus
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from lerenet.imaging import Image, Shot
+    from lerenet.inference.assessment import Assessment
+    from lerenet.inference.encodings import ClassEncoding
+    from lerenet.inference.segmenter import SegmentationJob
+    from lerenet.settings import Settings
+
+BATCH_PIXELS = {"cpu": 4 * 512 * 512, "cuda": 16 * 512 * 512}
+"""Pixels in one batch by type of device, where the settings say nothing."""
+
+
+class RunsTheNetwork(Protocol):
+    """What the runtime asks of a segmenter; all but `weigh`, `dump` and `load` belong to the device thread."""
+
+    def encode(self, shots: Sequence[Shot], normals: Sequence[Image] = ()) -> ClassEncoding:
+        """A support set as prototypes."""
+
+    def assess(self, shots: Sequence[Shot], normals: Sequence[Image] = ()) -> Assessment:
+        """The suggested threshold of a support set."""
+
+    def segment(self, jobs: Sequence[SegmentationJob]) -> list[list[NDArray[np.uint8]]]:
+        """Probability maps of jobs, per class."""
+
+    def weigh(self, job: SegmentationJob) -> int:
+        """Cost of a job in pixels."""
+
+    def dump(self, encoding: ClassEncoding) -> bytes:
+        """Prototypes as bytes."""
+
+    def load(self, data: bytes) -> ClassEncoding:
+        """Back from `dump`."""
+
+
+@dataclass(frozen=True)
+class Engine:
+    """A segmenter, and what to say about it.
+
+    Attributes:
+        segmenter: Ready to run on its device.
+        weights_digest: Sha256 of the weights file, in hex.
+        device: Name of the device.
+        precision: `float32` or `bf16`.
+        max_batch_pixels: Pixels in one batch, at the working scale.
+        facts: Further words for `/version`.
+    """
+
+    segmenter: RunsTheNetwork
+    weights_digest: str
+    device: str = "cpu"
+    precision: str = "float32"
+    max_batch_pixels: int = BATCH_PIXELS["cpu"]
+    facts: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def encoding_digest(self) -> str:
+        """Names what decides an encoding: the weights and the precision they are run with."""
+        return f"{self.weights_digest}-{self.precision}"
+
+
+def build_engine(settings: Settings) -> Engine:
+    """Loads the weights onto the device that the settings name. Takes seconds; call it off the event loop.
+
+    Raises:
+        WeightsError: The weights are missing, damaged or of another layout.
+        ConfigurationError: There is no such device.
+    """
+    torch.set_num_threads(settings.threads or available_cpus())
+    device = choose_device(settings.device)
+    path = _verified_shipped() if settings.weights is None else settings.weights
+    digest = weights_digest(path)
+    # the layout that convolutions prefer, and the one the segmenter feeds
+    network = load_weights(path, device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    max_batch_pixels = settings.max_batch_pixels or BATCH_PIXELS.get(device.type, BATCH_PIXELS["cuda"])
+    segmenter = Segmenter(network, device, precision=settings.precision, max_batch_pixels=max_batch_pixels)
+    return Engine(
+        segmenter,
+        digest,
+        device=_device_name(device),
+        precision=_precision(settings, device),
+        max_batch_pixels=max_batch_pixels,
+        facts={"preset": network.config.preset, "torch": torch.__version__},
+    )
+
+
+def device_memory_bytes() -> dict[str, float]:
+    """Memory of the CUDA device by kind; empty without one in use."""
+    if not torch.cuda.is_initialized():
+        return {}
+    return {
+        "allocated": torch.cuda.memory_allocated(),
+        "reserved": torch.cuda.memory_reserved(),
+        "free": torch.cuda.mem_get_info()[0],
+    }
+
+
+def _verified_shipped() -> Path:
+    entry = read_manifest()[0]
+    verify_weights(entry)
+    return weights_folder() / entry.file
+
+
+def _precision(settings: Settings, device: torch.device) -> str:
+    if settings.precision != "auto":
+        return settings.precision
+    return "bf16" if device.type == "cuda" else "float32"
+
+
+def _device_name(device: torch.device) -> str:
+    return f"{device} ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else str(device)

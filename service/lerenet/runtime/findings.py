@@ -1,0 +1,122 @@
+"""What a request asks of its images, and what one class shows in one of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lerenet.errors import MalformedRequest
+from lerenet.imaging import Image
+from lerenet.inference.encodings import ClassEncoding
+from lerenet.inference.regions import SegmentedClass, read_map
+from lerenet.support import ResolvedClass
+
+Box = tuple[int, int, int, int]
+Map = NDArray[np.uint8]
+Resolved = ResolvedClass[ClassEncoding]
+
+
+@dataclass(frozen=True)
+class SegmentationQuery:
+    """What a request asks of its images.
+
+    Attributes:
+        references: Classes as `name` or `name@revision`; empty for all.
+        threshold: Instead of each class's own, 0 to 1.
+        min_area_px: Instead of each class's own.
+        roi: [x, y, w, h] in pixels as displayed; only this part of each image is looked at.
+        bits: Depth of 16-bit grey images, 12 or 16.
+    """
+
+    references: tuple[str, ...] = ()
+    threshold: float | None = None
+    min_area_px: int | None = None
+    roi: Box | None = None
+    bits: int = 16
+
+    def check_size(self, image: Image, pointer: str) -> None:
+        """Refuses an image that the region of interest does not fit.
+
+        Raises:
+            MalformedRequest: The region passes the border.
+        """
+        if self.roi is None:
+            return
+        x, y, width, height = self.roi
+        if y + height > image.shape[0] or x + width > image.shape[1]:
+            detail = (
+                f"roi={x},{y},{width},{height} (x, y, w, h) passes the border of {pointer}, which has"
+                f" {image.shape[0]} x {image.shape[1]} px (H x W): keep it inside"
+            )
+            raise MalformedRequest(detail, pointer="/roi")
+
+    def looked_at(self, image: Image) -> Image:
+        """The part of an image that is of interest; a view."""
+        if self.roi is None:
+            return image
+        x, y, width, height = self.roi
+        return image[y : y + height, x : x + width]
+
+
+@dataclass(frozen=True, eq=False)
+class Finding:
+    """One class in one image.
+
+    Attributes:
+        place: Position of the class in the answer.
+        name: Of the class.
+        revision: Of the class.
+        threshold: The one that made the mask.
+        segmented: Mask, regions and score, at the image's size.
+        q: (H, W) uint8, probabilities as round(255 p), at the image's size.
+    """
+
+    place: int
+    name: str
+    revision: str
+    threshold: float
+    segmented: SegmentedClass
+    q: Map
+
+
+def read_finding(q: Map, size: tuple[int, int], place: int, resolved: Resolved, query: SegmentationQuery) -> Finding:
+    """Reads the map of one class.
+
+    Args:
+        q: Probabilities as round(255 p), of the part of the image that was looked at.
+        size: (H, W) of the whole image.
+        place: Position of the class in the answer.
+        resolved: The class.
+        query: Whose parameters come before the class's own.
+    """
+    record = resolved.record
+    threshold = resolved.threshold if query.threshold is None else query.threshold
+    min_area_px = record.parameters.min_area_px if query.min_area_px is None else query.min_area_px
+    segmented = read_map(q, threshold, min_area_px)
+    if query.roi is not None:
+        segmented, q = _in_whole(segmented, query.roi, size), _placed(q, query.roi, size)
+    return Finding(place, record.name, record.revision, threshold, segmented, q)
+
+
+def _in_whole(segmented: SegmentedClass, roi: Box, size: tuple[int, int]) -> SegmentedClass:
+    """What was found in a region of interest, in the coordinates of the whole image and as a share of it."""
+    return replace(
+        segmented,
+        mask=_placed(segmented.mask, roi, size),
+        regions=tuple(replace(region, bbox=_moved(region.bbox, roi)) for region in segmented.regions),
+        bbox=None if segmented.bbox is None else _moved(segmented.bbox, roi),
+        area_fraction=segmented.area_px / (size[0] * size[1]),
+    )
+
+
+def _placed(part: Map, roi: Box, size: tuple[int, int]) -> Map:
+    x, y, width, height = roi
+    whole = np.zeros(size, np.uint8)
+    whole[y : y + height, x : x + width] = part
+    return whole
+
+
+def _moved(box: Box, roi: Box) -> Box:
+    return box[0] + roi[0], box[1] + roi[1], box[2], box[3]

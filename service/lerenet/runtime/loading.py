@@ -1,0 +1,136 @@
+"""Loading: engine, device queue and registry, put together and tried once before anybody is let in."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import structlog
+
+from lerenet.errors import LERENetError
+from lerenet.imaging import Image, Shot
+from lerenet.inference.assessment import Assessment
+from lerenet.inference.encodings import ClassEncoding
+from lerenet.inference.segmenter import SegmentationJob
+from lerenet.observability import Metrics
+from lerenet.runtime.device_queue import DeviceQueue
+from lerenet.runtime.engine import Engine
+from lerenet.settings import Settings
+from lerenet.support import Limits, PrototypeCache, SqliteStore, SupportRegistry
+
+WARM_UP_SIDE_PX = 200
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """All that exists once the weights are on the device.
+
+    Attributes:
+        engine: What runs on the device.
+        queue: The way to it.
+        cache: Prototypes in memory and on disk.
+        registry: Support classes.
+    """
+
+    engine: Engine
+    queue: DeviceQueue
+    cache: PrototypeCache[ClassEncoding]
+    registry: SupportRegistry[ClassEncoding]
+
+    async def warm_classes(self) -> None:
+        """Makes what is missing for these weights, while requests are answered already."""
+        try:
+            n_classes = await self.registry.warm()
+        except LERENetError as error:  # the class that failed answers its own callers
+            _log.warning("not every class is prepared for these weights", reason=error.detail)
+        else:
+            _log.info("classes are prepared", classes=n_classes)
+
+    async def gauges(self) -> dict[str, float]:
+        """Values for the metrics, by name."""
+        gauges: dict[str, float] = {
+            "classes": await self.registry.count(),
+            "queue_depth": self.queue.depth,
+            "prototype_bytes": self.cache.counts.held_bytes,
+        }
+        if self.queue.last_batch_time is not None:
+            gauges["last_batch_timestamp_seconds"] = self.queue.last_batch_time
+        return gauges
+
+    def counters(self) -> dict[str, float]:
+        """Values for the metrics that only grow, by name."""
+        counts = self.cache.counts
+        return {
+            "prototype_cache_hits": counts.hits,
+            "prototype_cache_misses": counts.misses,
+            "prototype_cache_evictions": counts.evictions,
+        }
+
+    async def close(self, drain_s: float) -> None:
+        """Ends the device thread after what it has, then closes the registry."""
+        await asyncio.to_thread(self.queue.close, drain_s)
+        await self.registry.close()
+
+
+async def load(
+    settings: Settings,
+    metrics: Metrics,
+    build: Callable[[Settings], Engine],
+    on_death: Callable[[BaseException], None],
+) -> Loaded:
+    """Loads everything, and has the device do one small job.
+
+    Raises:
+        WeightsError: The weights cannot be used.
+        ConfigurationError: A setting cannot work here.
+        RegistryError: The data folder cannot be used.
+    """
+    engine = await asyncio.to_thread(build, settings)
+    cache = PrototypeCache(
+        settings.data_dir / "prototypes",
+        engine.encoding_digest,
+        dump=engine.segmenter.dump,
+        load=engine.segmenter.load,
+        budget_bytes=settings.prototype_cache_bytes,
+    )
+    store = await asyncio.to_thread(SqliteStore, settings.data_dir)
+    queue = DeviceQueue(engine, settings, metrics, on_death)
+    loaded = Loaded(engine, queue, cache, _registry(store, cache, engine, queue, settings))
+    try:
+        await _try_device(engine, queue)
+    except BaseException:
+        await loaded.close(0.0)
+        raise
+    return loaded
+
+
+def _registry(
+    store: SqliteStore,
+    cache: PrototypeCache[ClassEncoding],
+    engine: Engine,
+    queue: DeviceQueue,
+    settings: Settings,
+) -> SupportRegistry[ClassEncoding]:
+    async def encode(shots: Sequence[Shot], normals: Sequence[Image]) -> ClassEncoding:
+        return await queue.call(lambda: engine.segmenter.encode(shots, normals))
+
+    async def assess(shots: Sequence[Shot], normals: Sequence[Image]) -> Assessment:
+        return await queue.call(lambda: engine.segmenter.assess(shots, normals))
+
+    limits = Limits(settings.max_shots, settings.max_normals, settings.max_classes)
+    return SupportRegistry(
+        store, cache, encode=encode, assess=assess, weights_digest=engine.encoding_digest, limits=limits
+    )
+
+
+async def _try_device(engine: Engine, queue: DeviceQueue) -> None:
+    """Encodes a class and segments an image, so that the first request finds everything allocated and chosen."""
+    image = np.random.default_rng(0).integers(0, 256, (WARM_UP_SIDE_PX, WARM_UP_SIDE_PX), np.uint8)
+    mask = np.zeros_like(image)
+    mask[80:120, 80:120] = 1
+    encoding = await queue.call(lambda: engine.segmenter.encode([Shot(image, mask)]))
+    await queue.call(lambda: engine.segmenter.segment([SegmentationJob(image, (encoding,))]))

@@ -1,0 +1,250 @@
+"""The running service without HTTP: it loads in the background, admits work, and drains when it stops."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Literal, Self
+
+import structlog
+
+from lerenet import __version__
+from lerenet.errors import DeadlineExceeded, DeviceFailed, Draining, LERENetError, Loading
+from lerenet.imaging import ImageLimits
+from lerenet.inference.encodings import ClassEncoding
+from lerenet.observability import Metrics, ServiceState
+from lerenet.runtime.admission import Budget, HeldImageLimits, RequestsInProgress
+from lerenet.runtime.cpus import available_cpus
+from lerenet.runtime.engine import Engine, build_engine, device_memory_bytes
+from lerenet.runtime.findings import SegmentationQuery
+from lerenet.runtime.loading import Loaded, load
+from lerenet.runtime.pools import ThreadPool
+from lerenet.runtime.segmentation import Render, Rendered, Segmentation, SegmentedFrame
+from lerenet.runtime.uploads import SupportFiles, read_support
+from lerenet.settings import Settings
+from lerenet.support import NormalUpload, ShotUpload, SupportRegistry
+
+LOADING_RETRY_S = 3.0
+MAX_CODEC_THREADS = 8
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Work:
+    """One admitted request.
+
+    Attributes:
+        limits: For its images; they reserve memory until the request ends.
+        deadline: Monotonic time, in seconds, at which it is cut off.
+    """
+
+    limits: ImageLimits
+    deadline: float
+
+
+class Runtime:
+    """Everything behind the HTTP face. An async context manager: entering starts to load, leaving drains.
+
+    Args:
+        settings: What the operator decided.
+        metrics: Told of batches; shows the state on demand.
+        build: Makes the engine, off the event loop.
+        on_loss: Called once, on the event loop, when only a restart helps: the device is lost, or loading failed.
+
+    Attributes:
+        bodies: Bytes of request bodies in memory, for whoever reads them.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        metrics: Metrics | None = None,
+        build: Callable[[Settings], Engine] = build_engine,
+        on_loss: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.settings = settings
+        self.metrics = metrics or Metrics()
+        self._build = build
+        self._on_loss = on_loss
+        self._loaded: Loaded | None = None
+        self._failure: LERENetError | None = None
+        self._is_draining = False
+        self._in_progress = RequestsInProgress()
+        self.bodies = Budget(settings.max_held_bytes, "bytes of requests", self._retry_after_s)
+        self._pixels = Budget(settings.max_held_pixels, "pixels of images", self._retry_after_s)
+        n_threads = settings.codec_threads or min(settings.threads or available_cpus(), MAX_CODEC_THREADS)
+        self._decoders = ThreadPool("decode", n_threads)
+        self._encoders = ThreadPool("encode", n_threads)
+        self._background: asyncio.Task[None] | None = None
+
+    # -- life
+
+    async def __aenter__(self) -> Self:
+        self._background = asyncio.create_task(self._load())
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._is_draining = True
+        until = time.monotonic() + self.settings.drain_s
+        await self._in_progress.wait_until_done(self.settings.drain_s)
+        if self._background is not None:
+            self._background.cancel()
+            await asyncio.gather(self._background, return_exceptions=True)
+        if self._loaded is not None:
+            await self._loaded.close(max(0.0, until - time.monotonic()))
+        self._decoders.close()
+        self._encoders.close()
+
+    async def _load(self) -> None:
+        try:
+            self._loaded = await load(self.settings, self.metrics, self._build, self._told_of_death())
+        except Exception as error:
+            _log.exception("loading failed")
+            self._fail(error if isinstance(error, LERENetError) else DeviceFailed(f"loading failed: {error}"))
+            return
+        _log.info("ready", device=self._loaded.engine.device, weights=self.weights_digest)
+        await self._loaded.warm_classes()
+
+    def _told_of_death(self) -> Callable[[BaseException], None]:
+        loop = asyncio.get_running_loop()
+
+        def on_death(error: BaseException) -> None:  # on the device thread
+            _log.error("the device is lost", exc_info=error)
+            loop.call_soon_threadsafe(self._fail, DeviceFailed(f"{type(error).__name__}: {error}"))
+
+        return on_death
+
+    def _fail(self, failure: LERENetError) -> None:
+        self._failure = failure
+        self._on_loss()
+
+    # -- state
+
+    @property
+    def phase(self) -> Literal["loading", "ready", "draining", "failed"]:
+        """Where the service is in its life."""
+        if self._failure is not None:
+            return "failed"
+        if self._is_draining:
+            return "draining"
+        return "loading" if self._loaded is None else "ready"
+
+    def require_ready(self) -> Loaded:
+        """What was loaded.
+
+        Raises:
+            Loading: It is not there yet.
+            Draining: The service is stopping.
+            LERENetError: Why it cannot work until it is restarted.
+        """
+        if self._failure is not None:
+            raise self._failure
+        if self._is_draining:
+            detail = "the service is stopping: ask again after its restart"
+            raise Draining(detail, retry_after_s=self.settings.drain_s)
+        if self._loaded is None:
+            raise Loading("the weights are still being loaded: ask again shortly", retry_after_s=LOADING_RETRY_S)
+        if self._loaded.queue.stalled:
+            raise DeviceFailed(f"one batch has been running for more than {self.settings.stall_s:.0f} s")
+        return self._loaded
+
+    @property
+    def is_live(self) -> bool:
+        """Whether a restart would not help."""
+        if self._failure is not None:
+            return False
+        return self._loaded is None or (self._loaded.queue.alive and not self._loaded.queue.stalled)
+
+    @property
+    def weights_digest(self) -> str | None:
+        """Sha256 of the weights in use, in hex; None until they are loaded."""
+        return None if self._loaded is None else self._loaded.engine.weights_digest
+
+    @property
+    def registry(self) -> SupportRegistry[ClassEncoding]:
+        """The support classes; raises as `require_ready` does."""
+        return self.require_ready().registry
+
+    def describe(self) -> dict[str, str | None]:
+        """What is running, for `/version`."""
+        described: dict[str, str | None] = {"version": __version__, "weights": self.weights_digest}
+        if self._loaded is None:
+            return described
+        engine = self._loaded.engine
+        return described | {"device": engine.device, "precision": engine.precision} | engine.facts
+
+    async def refresh_metrics(self) -> None:
+        """Brings the metrics' state up to date."""
+        gauges: dict[str, float] = {
+            "ready": self.phase == "ready",
+            "held_bytes": self.bodies.held,
+            "held_pixels": self._pixels.held,
+            "requests_in_progress": self._in_progress.count,
+        }
+        counters: dict[str, float] = {}
+        if self._loaded is not None and self.phase != "draining":
+            gauges |= await self._loaded.gauges()
+            counters = self._loaded.counters()
+        build = {name: value for name, value in self.describe().items() if value is not None}
+        self.metrics.state = ServiceState(build, gauges, counters, device_memory_bytes())
+
+    # -- work
+
+    @asynccontextmanager
+    async def work(self, deadline_s: float) -> AsyncIterator[Work]:
+        """Admits a request, and cuts it off at its deadline.
+
+        Raises:
+            DeadlineExceeded: It took longer than `deadline_s`.
+            Loading, Draining, DeviceFailed: Nothing is admitted now.
+        """
+        self.require_ready()
+        settings = self.settings
+        with self._in_progress.one_more(), self._pixels.share() as share:
+            limits = HeldImageLimits(settings.max_image_pixels, settings.max_image_side_px, share=share)
+            try:
+                async with asyncio.timeout(deadline_s):
+                    yield Work(limits, time.monotonic() + deadline_s)
+            except TimeoutError as err:
+                detail = f"not done within {deadline_s:g} s: send fewer or smaller images, or name fewer classes"
+                raise DeadlineExceeded(detail, retry_after_s=self._retry_after_s()) from err
+
+    async def read_support(self, work: Work, files: SupportFiles) -> tuple[list[ShotUpload], list[NormalUpload]]:
+        """Decodes the files of a registration; raises as `uploads.read_support` does."""
+        return await read_support(files, work.limits, self._decoders)
+
+    async def segment(
+        self, files: Sequence[bytes], query: SegmentationQuery, render: Render[Rendered]
+    ) -> list[SegmentedFrame[Rendered]]:
+        """Segments images, all or none.
+
+        Args:
+            files: Image files.
+            query: Classes and parameters.
+            render: Makes the answer of a finding; called on the encoding threads, one image's findings in order.
+
+        Raises:
+            UnknownClass: A class that nobody registered.
+            NoSupportClasses: None were named, and none are registered.
+            RequestError: An image cannot be read.
+            Unavailable: No room, no time, or not ready.
+            DeviceFailed: The device is lost.
+        """
+        loaded = self.require_ready()
+        async with self.work(self.settings.deadline_s) as work:
+            resolved = await loaded.registry.resolve(query.references)
+            pipeline = Segmentation(
+                query, resolved, queue=loaded.queue, decoders=self._decoders, encoders=self._encoders
+            )
+            return await pipeline.run(files, work.limits, work.deadline, render)
+
+    def _retry_after_s(self) -> float:
+        return LOADING_RETRY_S if self._loaded is None else self._loaded.queue.retry_after_s

@@ -1,0 +1,126 @@
+"""Every setting of the service: an environment variable `LERENET_<FIELD>`, read once and frozen."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from lerenet.errors import ConfigurationError
+
+PREFIX = "LERENET_"
+
+NOT_OF_THE_SERVICE = frozenset({"LERENET_API_KEY", "LERENET_PUBLISH", "LERENET_TEST_DATA", "LERENET_URL"})
+"""Variables that the client, the compose files and the tests read."""
+
+MIB = 1 << 20
+
+Count = Annotated[int, Field(ge=1)]
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class Settings(BaseSettings):
+    """What an operator decides. Sizes of a request and of a class are published under `/limits`."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, frozen=True, extra="forbid")
+
+    host: str = Field("127.0.0.1", description="Address to listen on; `0.0.0.0` for every network interface.")
+    port: int = Field(8000, ge=0, le=65_535, description="Port to listen on; 0 takes a free one.")
+    root_path: str = Field("", description="Path under which a proxy publishes the service, such as `/lerenet`.")
+    forwarded_allow_ips: str = Field(
+        "127.0.0.1", description="Proxies whose `X-Forwarded-*` headers count: comma-separated addresses, or `*`."
+    )
+
+    data_dir: Path = Field(Path("data"), description="Folder of the registry and its prototypes; made when missing.")
+    weights: Path | None = Field(None, description="Weights file (safetensors); unset: the one that is shipped.")
+    prototype_cache_bytes: Count = Field(512 * MIB, description="Memory for prototypes; the rest waits on disk.")
+
+    device: str = Field("auto", description="`auto` (CUDA where there is one), `cuda`, `cuda:1`, or `cpu`.")
+    precision: Literal["auto", "float32", "bf16"] = Field(
+        "auto", description="`auto` is `bf16` on CUDA and `float32` on the CPU."
+    )
+    threads: Count | None = Field(
+        None, description="CPU threads of the network; unset: as many as this process may use."
+    )
+    codec_threads: Count | None = Field(
+        None, description="Threads that decode, and as many that encode; unset: as `threads`, at most 8."
+    )
+
+    max_body_bytes: Count = Field(128 * MIB, description="Bytes in a request's body.")
+    max_image_pixels: Count = Field(80_000_000, description="Pixels of an image.")
+    max_image_side_px: Count = Field(32_768, description="Longer side of an image, in pixels.")
+    max_images: Count = Field(32, description="Images in a request to `/segment`.")
+    max_shots: Count = Field(32, description="Marked images of a class.")
+    max_normals: Count = Field(32, description="Defect-free images of a class.")
+    max_classes: Count = Field(1_000, description="Classes in the registry.")
+    deadline_s: Seconds = Field(30.0, description="Longest time for a segmentation, in seconds; then 504.")
+    registration_deadline_s: Seconds = Field(600.0, description="The same for a registration, in seconds.")
+
+    max_held_bytes: Count = Field(1024 * MIB, description="Bytes of bodies in memory, over all requests; then 503.")
+    max_held_pixels: Count = Field(
+        320_000_000, description="Pixels of decoded images in memory, over all requests; also the most in one request."
+    )
+    max_queue_images: Count = Field(256, description="Images that may wait for the device; then 503.")
+    max_queue_pixels: Count = Field(
+        200_000_000, description="Work that may wait: pixels at the working scale, a class counting one fifth more."
+    )
+    max_batch_images: Count = Field(32, description="Images in one batch.")
+    max_batch_pixels: Count | None = Field(
+        None, description="Pixels in one batch, at the working scale; unset: 1,048,576 on the CPU, 4,194,304 on CUDA."
+    )
+    stall_s: Seconds = Field(300.0, description="One batch that runs longer, in seconds, turns `/livez` red.")
+    drain_s: Seconds = Field(20.0, description="Time that accepted work gets when the service stops, in seconds.")
+
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
+    log_format: Literal["json", "text"] = Field("json", description="`json` for machines, `text` for people.")
+
+    @field_validator("port", mode="before")
+    @classmethod
+    def _refuse_service_link(cls, port: object) -> object:
+        if isinstance(port, str) and "://" in port:
+            raise ValueError(
+                "set by Kubernetes for a Service called lerenet: rename it, or set enableServiceLinks to false"
+            )
+        return port
+
+    @model_validator(mode="after")
+    def _hold_one_request(self) -> Self:
+        for held, largest in (("max_held_bytes", "max_body_bytes"), ("max_held_pixels", "max_image_pixels")):
+            if getattr(self, held) < getattr(self, largest):
+                raise ValueError(f"{PREFIX}{held.upper()} must be at least {PREFIX}{largest.upper()}")
+        return self
+
+    @field_validator("root_path")
+    @classmethod
+    def _normalise_root_path(cls, root_path: str) -> str:
+        if root_path and not root_path.startswith("/"):
+            raise ValueError("begin it with a slash")
+        return root_path.rstrip("/")
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Settings from the environment, and from `overrides` before it.
+
+    Raises:
+        ConfigurationError: A value that cannot be; the detail names the variable and the reason.
+    """
+    try:
+        return Settings(**overrides)
+    except ValidationError as err:
+        raise ConfigurationError("; ".join(map(_explained, err.errors(include_url=False)))) from err
+
+
+def unknown_variables(environment: Mapping[str, str] = os.environ) -> list[str]:
+    """Variables with our prefix that mean nothing here, such as misspelt ones; sorted."""
+    known = {f"{PREFIX}{field.upper()}" for field in Settings.model_fields} | NOT_OF_THE_SERVICE
+    return sorted(name for name in environment if name.upper().startswith(PREFIX) and name.upper() not in known)
+
+
+def _explained(fault: ErrorDetails) -> str:
+    variable = "".join(f"{PREFIX}{str(part).upper().removeprefix(PREFIX)}: " for part in fault["loc"][:1])
+    return f"{variable}{fault['msg'].removeprefix('Value error, ')}"

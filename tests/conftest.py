@@ -1,0 +1,71 @@
+"""Fixtures that more than one room uses: tiny weights, settings, and clients of running applications."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+import structlog
+
+from builders import tiny_network
+from fakes import LevelSegmenter, engine_with
+from lerenet.network import save_weights
+from lerenet.runtime import Engine
+from lerenet.settings import Settings
+from serving import AppClient, running_client
+
+ClientFactory = Callable[..., Coroutine[Any, Any, AppClient]]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _plain_logs() -> None:
+    """Without this, structlog paints every traceback with all local variables, arrays among them."""
+    structlog.configure(processors=[structlog.processors.format_exc_info, structlog.processors.KeyValueRenderer()])
+
+
+@pytest.fixture(scope="session")
+def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A weights file of a tiny network with random parameters."""
+    path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
+    save_weights(tiny_network(), path)
+    return path
+
+
+@pytest.fixture
+def make_settings(tmp_path: Path, tiny_weights: Path) -> Callable[..., Settings]:
+    """Settings for a registry of the test's own on the CPU, with whatever else the test says."""
+
+    def make(**fields: object) -> Settings:
+        defaults = {"data_dir": tmp_path / "data", "weights": tiny_weights, "device": "cpu", "threads": 1}
+        return Settings.model_validate({**defaults, **fields})
+
+    return make
+
+
+@pytest.fixture
+def settings(make_settings: Callable[..., Settings]) -> Settings:
+    """Settings for a registry of the test's own on the CPU."""
+    return make_settings()
+
+
+@pytest.fixture
+async def client_factory() -> AsyncIterator[ClientFactory]:
+    """Starts applications from settings, without a network unless `build` says otherwise; stops them at the end."""
+    async with AsyncExitStack() as stack:
+
+        async def start(
+            settings: Settings, build: Callable[[Settings], Engine] | None = None, *, until_ready: bool = True
+        ) -> AppClient:
+            engine = engine_with(LevelSegmenter()) if build is None else build
+            return await stack.enter_async_context(running_client(settings, build=engine, until_ready=until_ready))
+
+        yield start
+
+
+@pytest.fixture
+async def client(client_factory: ClientFactory, settings: Settings) -> AppClient:
+    """A client of an application that finds grey levels; see `fakes.LevelSegmenter`."""
+    return await client_factory(settings)

@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator
+
+import pytest
+import structlog
+
+from lerenet.observability import configure_logs
+from lerenet.observability.request_id import request_context
+
+
+@pytest.fixture(autouse=True)
+def _restored() -> Iterator[None]:
+    root, configured = logging.getLogger(), structlog.get_config()
+    handlers, level = root.handlers, root.level
+    yield
+    root.handlers, root.level = handlers, level
+    structlog.configure(**configured)
+
+
+def logged(capsys: pytest.CaptureFixture[str]) -> list[dict[str, object]]:
+    return [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+
+
+def test_a_line_is_one_json_object_with_its_request(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logs("info", "json")
+
+    with request_context("line-3"):
+        structlog.get_logger("lerenet.x").info("ready", classes=2)
+
+    [line] = logged(capsys)
+    assert line.items() >= {"event": "ready", "classes": 2, "request_id": "line-3", "level": "info"}.items()
+    assert line["timestamp"]
+
+
+def test_libraries_log_in_the_same_form(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logs("info", "json")
+
+    with request_context("line-3"):
+        logging.getLogger("uvicorn.error").warning("%d connections", 3)
+
+    [line] = logged(capsys)
+    assert (line["event"], line["logger"], line["request_id"]) == ("3 connections", "uvicorn.error", "line-3")
+
+
+def test_a_traceback_stays_on_its_line_without_local_values(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logs("info", "json")
+    secret = "x" * 40
+
+    try:
+        raise ValueError("broken")
+    except ValueError:
+        structlog.get_logger().exception("failed")
+
+    [line] = logged(capsys)
+    assert "ValueError: broken" in str(line["exception"])
+    assert secret not in str(line)
+
+
+def test_text_is_for_people(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logs("info", "text")
+
+    structlog.get_logger().warning("slow", ms=12)
+
+    text = capsys.readouterr().err
+    assert "slow" in text
+    assert "ms=12" in text
+    assert not text.startswith("{")
+
+
+def test_what_is_below_the_level_is_dropped(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logs("warning", "json")
+
+    structlog.get_logger().info("detail")
+    logging.getLogger("anything").info("detail")
+
+    assert logged(capsys) == []
+
+
+def test_parsers_do_not_log_what_callers_send(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logs("info", "json")
+
+    logging.getLogger("python_multipart.multipart").warning("did not find boundary")
+
+    assert logged(capsys) == []

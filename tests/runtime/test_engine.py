@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from lerenet.errors import ConfigurationError, WeightsError
+from lerenet.network import weights_digest
+from lerenet.runtime import build_engine
+from lerenet.runtime.engine import BATCH_PIXELS, device_memory_bytes
+from lerenet.settings import Settings
+
+
+@pytest.fixture(autouse=True)
+def _restored_threads() -> Iterator[None]:
+    n_threads = torch.get_num_threads()
+    yield
+    torch.set_num_threads(n_threads)
+
+
+def test_an_engine_says_what_it_runs(settings: Settings, tiny_weights: Path) -> None:
+    engine = build_engine(settings)
+
+    assert engine.weights_digest == weights_digest(tiny_weights)
+    assert (engine.device, engine.precision, engine.facts["preset"]) == ("cpu", "float32", "metal")
+    assert engine.max_batch_pixels == BATCH_PIXELS["cpu"]
+
+
+def test_the_precision_is_part_of_what_names_an_encoding(make_settings: Callable[..., Settings]) -> None:
+    full, half = (build_engine(make_settings(precision=precision)) for precision in ("float32", "bf16"))
+
+    assert full.weights_digest == half.weights_digest
+    assert full.encoding_digest != half.encoding_digest
+
+
+def test_threads_are_those_of_the_settings(make_settings: Callable[..., Settings]) -> None:
+    build_engine(make_settings(threads=2))
+
+    assert torch.get_num_threads() == 2
+
+
+def test_weights_that_are_none_are_refused(make_settings: Callable[..., Settings], tmp_path: Path) -> None:
+    path = tmp_path / "text.safetensors"
+    path.write_text("not weights")
+
+    with pytest.raises(WeightsError, match=r"text\.safetensors"):
+        build_engine(make_settings(weights=path))
+
+
+def test_a_device_that_is_not_there_is_refused(make_settings: Callable[..., Settings]) -> None:
+    with pytest.raises(ConfigurationError, match="cuda:99"):
+        build_engine(make_settings(device="cuda:99"))
+
+
+def test_a_cpu_has_no_device_memory() -> None:
+    if not torch.cuda.is_initialized():
+        assert device_memory_bytes() == {}

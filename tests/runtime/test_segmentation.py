@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from fakes import LevelSegmenter, engine_with
+from lerenet.errors import MalformedRequest
+from lerenet.imaging import Image, ImageLimits, Shot, encode_image_png
+from lerenet.inference.encodings import ClassEncoding
+from lerenet.observability import Metrics
+from lerenet.runtime import Finding, SegmentationQuery, SegmentedFrame
+from lerenet.runtime.device_queue import DeviceQueue
+from lerenet.runtime.pools import ThreadPool
+from lerenet.runtime.segmentation import Segmentation
+from lerenet.settings import Settings
+from lerenet.support import ResolvedClass
+from lerenet.support.records import Parameters, new_class
+
+LEVELS = (40, 120, 200)
+
+
+@pytest.fixture
+def segmenter() -> LevelSegmenter:
+    return LevelSegmenter()
+
+
+@pytest.fixture
+def queue(settings: Settings, segmenter: LevelSegmenter) -> Iterator[DeviceQueue]:
+    queue = DeviceQueue(engine_with(segmenter)(settings), settings, Metrics(), lambda error: None)
+    yield queue
+    queue.close(1.0)
+
+
+def stripes() -> Image:
+    """Three stripes of 10 rows, one per level."""
+    return np.repeat(np.array(LEVELS, np.uint8), 10)[:, None].repeat(16, axis=1)
+
+
+def resolved(level: int) -> ResolvedClass[ClassEncoding]:
+    image = np.full((4, 4), level, np.uint8)
+    record = new_class(f"level{level}", (), (), Parameters())
+    return ResolvedClass(record, LevelSegmenter().encode([Shot(image, np.ones_like(image))]), 0.5)
+
+
+async def run(
+    queue: DeviceQueue, query: SegmentationQuery, *, max_map_pixels: int = 1 << 30
+) -> list[SegmentedFrame[Finding]]:
+    decoders, encoders = ThreadPool("decode", 1), ThreadPool("encode", 2)
+    pipeline = Segmentation(
+        query,
+        [resolved(level) for level in LEVELS],
+        queue=queue,
+        decoders=decoders,
+        encoders=encoders,
+        max_map_pixels=max_map_pixels,
+    )
+    try:
+        return await pipeline.run(
+            [encode_image_png(stripes())], ImageLimits(), time.monotonic() + 30, lambda finding: finding
+        )
+    finally:
+        decoders.close()
+        encoders.close()
+
+
+async def test_every_class_has_its_finding_in_order(queue: DeviceQueue) -> None:
+    [frame] = await run(queue, SegmentationQuery())
+
+    assert (frame.height, frame.width) == (30, 16)
+    assert [finding.name for finding in frame.classes] == [f"level{level}" for level in LEVELS]
+    assert [finding.place for finding in frame.classes] == [0, 1, 2]
+    assert [finding.segmented.bbox for finding in frame.classes] == [(0, 10 * i, 16, 10) for i in range(3)]
+
+
+async def test_classes_whose_maps_would_fill_the_memory_go_in_several_jobs(
+    queue: DeviceQueue, segmenter: LevelSegmenter
+) -> None:
+    [whole] = await run(queue, SegmentationQuery())
+    n_whole = segmenter.n_segmented
+    [parted] = await run(queue, SegmentationQuery(), max_map_pixels=2 * 30 * 16)
+
+    assert (n_whole, segmenter.n_segmented - n_whole) == (1, 2)
+    for one, other in zip(whole.classes, parted.classes, strict=True):
+        assert (one.name, one.segmented.score) == (other.name, other.segmented.score)
+        assert np.array_equal(one.q, other.q)
+
+
+async def test_outside_of_a_region_of_interest_nothing_is_marked_at_any_threshold(queue: DeviceQueue) -> None:
+    [frame] = await run(queue, SegmentationQuery(threshold=0.0, roi=(2, 5, 3, 4)))
+
+    for finding in frame.classes:
+        assert finding.segmented.area_px == finding.segmented.mask.sum() == 12
+        assert finding.segmented.bbox == (2, 5, 3, 4)
+        assert finding.segmented.mask[5:9, 2:5].all()
+        assert finding.segmented.mask.shape == finding.q.shape == (30, 16)
+
+
+async def test_a_region_of_interest_beyond_the_image_is_refused(queue: DeviceQueue) -> None:
+    with pytest.raises(MalformedRequest, match="30 x 16"):
+        await run(queue, SegmentationQuery(roi=(0, 0, 16, 31)))
