@@ -1,0 +1,1 @@
+"""The command line `lerenet`: one module a command, imported only when it is chosen."""

@@ -1,0 +1,44 @@
+"""What a command says when it cannot go on."""
+
+from __future__ import annotations
+
+import errno
+
+from lerenet.errors import LERENetError
+
+EXTRAS = {
+    "serve": (
+        "fastapi",
+        "multipart",
+        "prometheus_client",
+        "pydantic_settings",
+        "python_multipart",
+        "safetensors",
+        "scipy",
+        "starlette",
+        "structlog",
+        "torch",
+        "uvicorn",
+    ),
+    "train": ("matplotlib",),
+}
+"""Modules that come with each extra."""
+
+
+def one_line(error: Exception) -> str | None:
+    """An error in one line for people; None when nobody foresaw it, so that its traceback is worth more."""
+    if isinstance(error, LERENetError):
+        return " ".join(str(error).split())
+    if isinstance(error, ModuleNotFoundError):
+        return _missing_extra(error)
+    if isinstance(error, OSError) and error.filename is not None and error.errno != errno.EPIPE:
+        return f"{error.filename}: {error.strerror}"
+    return None
+
+
+def _missing_extra(error: ModuleNotFoundError) -> str | None:
+    module = (error.name or "").partition(".")[0]
+    for extra, modules in EXTRAS.items():
+        if module in modules:
+            return f"this command needs {module}, which is not installed: pip install 'lerenet[{extra}]'"
+    return None

@@ -1,0 +1,58 @@
+"""A group that knows its commands by name and imports the one that is chosen; `--help` alone imports them all."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any, cast
+
+import typer
+from typer.core import TyperGroup
+from typer.main import get_command
+
+from lerenet.cli.failures import one_line
+
+MODULES = {
+    name: f"lerenet.cli.{name}"
+    for name in (
+        "serve",
+        "demo",
+        "support",
+        "segment",
+        "healthcheck",
+        "train",
+        "evaluate",
+        "synth",
+        "weights",
+        "registry",
+    )
+}
+"""Module of each command, in the order of `--help`. Each holds its typer application as `app`, and imports nothing of
+an extra before it runs."""
+
+
+class LazyGroup(TyperGroup):
+    """`lerenet` itself. What a command raises on purpose ends in one line on stderr and exit status 1."""
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        self.commands = cast(Any, dict.fromkeys(MODULES))  # names only, for lists and suggestions
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Imports a command; None when there is none of that name."""
+        if cmd_name not in MODULES:
+            return None
+        command = get_command(import_module(MODULES[cmd_name]).app)
+        command.name = cmd_name
+        return command
+
+    def invoke(self, ctx: Any) -> Any:
+        """Runs the chosen command."""
+        try:
+            return super().invoke(ctx)
+        except Exception as error:
+            line = one_line(error)
+            if line is None:
+                raise
+            typer.secho("error: ", fg="red", bold=True, err=True, nl=False)
+            typer.echo(line, err=True)
+            raise typer.Exit(1) from error

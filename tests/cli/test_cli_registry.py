@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from cli.conftest import Run
+from lerenet.support import VerifyReport
+
+
+def answer_with(monkeypatch: pytest.MonkeyPatch, report: VerifyReport) -> list[tuple[Path, bool]]:
+    """Makes every registry look like `report`; gives what was asked."""
+    asked: list[tuple[Path, bool]] = []
+
+    def verify(root: Path, *, rebuild: bool) -> VerifyReport:
+        asked.append((root, rebuild))
+        return report
+
+    monkeypatch.setattr("lerenet.support.verify_store", verify)
+    return asked
+
+
+def test_verify_accepts_a_whole_registry(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    asked = answer_with(monkeypatch, VerifyReport(2, 3, 8, leftovers=("One file was never finished.",)))
+    monkeypatch.setenv("LERENET_DATA_DIR", str(tmp_path))
+    result = run("registry", "verify", "--rebuild")
+    assert result.exit_code == 0
+    assert asked == [(tmp_path, True)]
+    assert "2 classes, 3 revisions, 8 files: whole" in result.output
+    assert "One file was never finished." in result.output
+
+
+def test_verify_tells_what_is_lost(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    answer_with(monkeypatch, VerifyReport(1, 1, 2, problems=("Blob ab is missing.",)))
+    result = run("registry", "verify", "there")
+    assert result.exit_code == 1
+    assert "problem: Blob ab is missing." in result.output
+
+
+def test_verify_needs_a_registry(run: Run, tmp_path: Path) -> None:
+    result = run("registry", "verify", tmp_path / "nowhere")
+    assert result.exit_code == 1
+    assert "There is no registry at" in result.stderr
