@@ -7,6 +7,7 @@ BIN := $(VENV)/bin
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
+.DELETE_ON_ERROR:  # a Python without ensurepip leaves half an environment, which would pass for a whole one
 .PHONY: help serve test check demo format clean
 
 help:  ## this list

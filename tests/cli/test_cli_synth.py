@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from cli.conftest import Run
 from client.fake_service import LIMITS
 from lerenet.evaluation.folder import open_folder
 from lerenet.imaging import decode_image, decode_mask
+
+README = Path(__file__).parents[2] / "README.md"
 
 
 def test_synth_writes_a_sheet(run: Run, tmp_path: Path) -> None:
@@ -28,6 +31,13 @@ def test_synth_writes_a_class_that_evaluate_reads(run: Run, tmp_path: Path) -> N
         mask = decode_mask(pair.mask_path.read_bytes(), LIMITS)
         assert mask.any()
         assert decode_image(pair.image_path.read_bytes(), LIMITS).shape[:2] == mask.shape
+
+
+def test_synth_writes_the_plates_that_the_readme_sends(run: Run, tmp_path: Path) -> None:
+    named = set(re.findall(r"@(plates/\S+?\.png)", README.read_text(encoding="utf-8")))
+    run("synth", "--episodes", 1, "--folder", tmp_path / "plates", "--out", tmp_path / "plates.png")
+    assert named
+    assert {name for name in named if not (tmp_path / name).is_file()} == set()
 
 
 def test_synth_is_decided_by_its_seed(run: Run, tmp_path: Path) -> None:

@@ -53,6 +53,15 @@ def test_class_without_normals_takes_those_of_its_pack(plates: Path) -> None:
     assert {normal.image_path.parent for normal in cracks.normals} == {plates.resolve() / "mt" / "free" / "normal"}
 
 
+def test_defect_free_image_with_a_row_in_the_index_is_of_that_group(plates: Path) -> None:
+    index = plates / "mt" / "index.csv"
+    index.write_text(f"{index.read_text(encoding='utf-8')}n01,free,v3\n", encoding="utf-8")
+    (cracks,) = open_folder(plates, ["mt/cracks"])
+    groups = [normal.group for normal in cracks.normals]
+    assert groups[1] == "v3"
+    assert len({*groups, "v3"}) == 3
+
+
 def test_class_never_takes_the_normals_of_a_sibling_class(plates: Path) -> None:
     (plates / "mt" / "free").rename(plates / "mt" / "cracks2")
     for name in ("images", "masks"):

@@ -21,7 +21,7 @@ def loaded_by(statement: str) -> set[str]:
         "import lerenet",
         "import lerenet.errors, lerenet.imaging",
         "import lerenet.inference.batcher",
-        "import lerenet.settings",
+        "import lerenet.settings, lerenet.client, lerenet.observability",
     ],
 )
 def test_what_needs_no_tensor_loads_neither_torch_nor_fastapi(statement: str) -> None:

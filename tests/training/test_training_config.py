@@ -52,6 +52,7 @@ def test_config_refuses_a_file_that_cannot_be_read(tmp_path: Path, text: str | N
         ({"network": "unet"}, "network"),
         ({"n_images": 1}, "n_images"),
         ({"n_episodes": 0}, "n_episodes"),
+        ({"size_px": 100}, "size_px"),
         ({"warmup": 1.0}, "warmup"),
         ({"seed": 5, "validation_seed": 5}, "validation_seed"),
     ],

@@ -48,12 +48,13 @@ def synth(
 
 
 def _write_class(shots: Sequence[Shot], folder: Path) -> None:
+    """Numbers the marked plates and the defect-free ones each from 000."""
     from lerenet.imaging import encode_bilevel_png, encode_image_png
 
     for name in ("images", "masks", "normal"):
         (folder / name).mkdir(parents=True, exist_ok=True)
-    for index, shot in enumerate(shots):
-        is_marked = bool(shot.mask.any())
-        (folder / ("images" if is_marked else "normal") / f"{index:04}.png").write_bytes(encode_image_png(shot.image))
-        if is_marked:
-            (folder / "masks" / f"{index:04}.png").write_bytes(encode_bilevel_png(shot.mask))
+    for index, shot in enumerate(shot for shot in shots if shot.mask.any()):
+        (folder / "images" / f"{index:03}.png").write_bytes(encode_image_png(shot.image))
+        (folder / "masks" / f"{index:03}.png").write_bytes(encode_bilevel_png(shot.mask))
+    for index, shot in enumerate(shot for shot in shots if not shot.mask.any()):
+        (folder / "normal" / f"{index:03}.png").write_bytes(encode_image_png(shot.image))

@@ -46,7 +46,8 @@ def train(
         typer.Option(help="`metal`, `paper-resnet50`, `paper-vgg16` or `tiny`.", show_default=_default("metal")),
     ] = None,
     size: Annotated[
-        int | None, typer.Option(min=64, help="Side of a plate in pixels.", show_default=_default("200"))
+        int | None,
+        typer.Option(min=64, help="Side of a plate in pixels, a multiple of 8.", show_default=_default("200")),
     ] = None,
     init_weights: Annotated[
         Path | None,

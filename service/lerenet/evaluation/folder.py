@@ -1,6 +1,6 @@
 """Folders of real images as a data set: `[pack/]class/{images,masks,normal}` with an optional `index.csv` of groups.
 
-    root/pack/index.csv            id, group[, cls]: images of one group show the same physical view
+    root/pack/index.csv            id, group[, cls]: images of one group show the same physical view; normals too
     root/pack/class/images/<id>.*  one image
     root/pack/class/masks/<id>.*   its mask, of the same size
     root/pack/class/normal/<id>.*  defect-free images of this class's surface (`normals` is read too)
@@ -104,7 +104,7 @@ def _open_class(name: str, folder: Path) -> DefectClass:
     pairs = tuple(_pairs(folder, groups))
     if not pairs:
         raise DatasetError(f"{folder / 'images'} holds no image; supported are {', '.join(sorted(IMAGE_SUFFIXES))}")
-    return DefectClass(name, pairs, tuple(_normals(folder)), groups is not None)
+    return DefectClass(name, pairs, tuple(_normals(folder, groups)), groups is not None)
 
 
 def _pairs(folder: Path, groups: Groups | None) -> Iterator[LabelledImage]:
@@ -120,19 +120,21 @@ def _pairs(folder: Path, groups: Groups | None) -> Iterator[LabelledImage]:
         yield LabelledImage(stem, group, path, masks[stem])
 
 
-def _normals(folder: Path) -> Iterator[LabelledImage]:
+def _normals(folder: Path, groups: Groups | None) -> Iterator[LabelledImage]:
     """A class without defect-free images of its own takes those that its pack holds for all of its classes."""
     pack = folder.resolve().parent
     shared = [pack, *(sibling for sibling in _subfolders(pack) if not (sibling / "images").is_dir())]
-    own = list(_normals_in(folder))
-    yield from own or (normal for place in shared for normal in _normals_in(place))
+    own = list(_normals_in(folder, groups))
+    yield from own or (normal for place in shared for normal in _normals_in(place, groups))
 
 
-def _normals_in(folder: Path) -> Iterator[LabelledImage]:
+def _normals_in(folder: Path, groups: Groups | None) -> Iterator[LabelledImage]:
     for place in (folder / name for name in NORMAL_FOLDERS):
         if place.is_dir():
-            # Normals need no row in the index: those of one class are often of one unknown view.
-            yield from (LabelledImage(stem, path.as_posix(), path, None) for stem, path in _files(place).items())
+            for stem, path in _files(place).items():
+                # Normals need no row in the index: the view of many is unknown.
+                known = groups.find(folder.resolve().name, stem) if groups else None
+                yield LabelledImage(stem, known or path.as_posix(), path, None)
 
 
 def _files(folder: Path) -> dict[str, Path]:

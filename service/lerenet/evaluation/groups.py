@@ -33,13 +33,17 @@ class Groups:
         Raises:
             DatasetError: The index has no row for it: its view is unknown, so no episode can be sure not to leak it.
         """
-        group = self.by_image.get((class_name, image_id)) or self.by_image.get(("", image_id))
-        if not group:
+        group = self.find(class_name, image_id)
+        if group is None:
             raise DatasetError(
                 f"{self.path} has no group for image {image_id!r} of class {class_name!r}; "
                 f"add a row for it, or remove the file if every image shows a view of its own"
             )
         return group
+
+    def find(self, class_name: str, image_id: str) -> str | None:
+        """The group of an image; None when the index has no row for it, or an empty one."""
+        return self.by_image.get((class_name, image_id)) or self.by_image.get(("", image_id)) or None
 
 
 def read_groups(folder: Path) -> Groups | None:

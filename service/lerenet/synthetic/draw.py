@@ -25,10 +25,6 @@ class Draw:
         """Uniform float32 in [low, high)."""
         return torch.rand(shape, generator=self.generator, device=self.device) * (high - low) + low
 
-    def log_uniform(self, low: float, high: float, *shape: int) -> Tensor:
-        """Float32 in [low, high) whose logarithm is uniform; both bounds positive."""
-        return self.uniform(math.log(low), math.log(high), *shape).exp()
-
     def normal(self, *shape: int) -> Tensor:
         """Standard normal float32."""
         return torch.randn(shape, generator=self.generator, device=self.device)

@@ -1,6 +1,6 @@
 """Shapes as inside-ness fields: (P, S, S) float32, about the distance in pixels to the outline, positive inside.
 
-A union is a maximum, a cut a minimum, and `coverage` makes the anti-aliased picture: one grammar for every family.
+A union is a maximum, a cut a minimum: one grammar for every family.
 """
 
 from __future__ import annotations
@@ -33,11 +33,6 @@ class Canvas:
     def points(self, count: int, margin: float = 0.08) -> Tensor:
         """Random points (P, 2) in pixels, away from the border by a share of the side."""
         return self.draw.uniform(margin * self.size_px, (1 - margin) * self.size_px, count, 2)
-
-
-def coverage(inside: Tensor) -> Tensor:
-    """Share of each pixel that lies inside, 0 … 1."""
-    return (inside + 0.5).clamp(0, 1)
 
 
 def stroke(canvas: Canvas, centre: Tensor, angle: Tensor, length_px: Tensor, width_px: Tensor, path: Tensor) -> Tensor:

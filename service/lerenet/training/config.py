@@ -37,7 +37,7 @@ class TrainingConfig:
         network: Which network is built.
         init_weights: Path of a weights file to start from; empty starts from random weights of `seed`.
         seed: Decides initial weights, plates and support draws.
-        size_px: Side of the square plates.
+        size_px: Side of the square plates, a multiple of 8.
         n_episodes: Episodes in a batch.
         n_images: Images in an episode; each is the query once.
         max_shots: The number of shots of a step is drawn from 1 to this.
@@ -158,6 +158,8 @@ def _check_whole(config: TrainingConfig) -> None:
     for name in at_least_one:
         if getattr(config, name) < 1:
             raise ConfigurationError(f"{name} is {getattr(config, name)}; it must be at least 1")
+    if config.size_px % 8:
+        raise ConfigurationError(f"size_px is {config.size_px}; plates need a multiple of 8")
     if min(config.n_images, config.validation_images) < 2:
         raise ConfigurationError("an episode needs at least 2 images: a query and a shot (n_images, validation_images)")
     if not config.steps and not config.max_hours:

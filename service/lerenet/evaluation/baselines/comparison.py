@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from lerenet.errors import ConfigurationError
 from lerenet.network.encoding import SupportEncoding
 from lerenet.network.features import Features
-from lerenet.network.layers import resized_to
+from lerenet.network.layers import full_precision, resized_to
 from lerenet.network.metal.mpr import MPR
 from lerenet.network.metal.prior import Prior, unit_cells
 from lerenet.network.metal.support import SupportPool
@@ -81,7 +81,7 @@ class CosineComparison(nn.Module):
     def segment(self, features: Features, encoding: SupportEncoding, image_index: Tensor | None = None) -> Tensor:
         """Logits (P, 2, H, W) of P pairs of image and class; see `LERENet.segment`."""
         images = range(len(encoding)) if image_index is None else image_index.tolist()
-        with torch.autocast(features.maps[0].device.type, enabled=False):
+        with full_precision(features.maps[0]):
             logits = [self._segment_pair(features, image, encoding[pair]) for pair, image in enumerate(images)]
         return torch.cat(logits)
 
