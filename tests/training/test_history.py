@@ -46,7 +46,7 @@ def test_history_survives_a_half_written_line(tmp_path: Path) -> None:
 def test_run_folder_names_configuration_seed_and_code(tmp_path: Path) -> None:
     config = TrainingConfig(seed=11)
     describe_run(tmp_path / "run", config, torch.device("cpu"))
-    origin = json.loads((tmp_path / "run" / "origin.json").read_text())
+    [origin] = json.loads((tmp_path / "run" / "origin.json").read_text())
     assert read_run_config(tmp_path / "run") == config
     assert (origin["seed"], origin["device"], origin["code"]) == (11, "cpu", code_version())
 
@@ -63,3 +63,10 @@ def test_curves_are_a_png(tmp_path: Path) -> None:
 def test_curves_are_drawn_when_nothing_was_measured(tmp_path: Path) -> None:
     plot_curves([], tmp_path / "curves.png")
     assert (tmp_path / "curves.png").stat().st_size > 0
+
+
+def test_a_resumed_run_adds_to_its_origin(tmp_path: Path) -> None:
+    for device in ("cpu", "meta"):
+        describe_run(tmp_path, TrainingConfig(), torch.device(device))
+    parts = json.loads((tmp_path / "origin.json").read_text())
+    assert [part["device"] for part in parts] == ["cpu", "meta"]

@@ -65,7 +65,7 @@ FAMILIES: tuple[DefectFamily, ...] = (
             "spread": (0.0, 0.4),
             "jitter": (0.0, 0.03),
             "bright": (0.65, 0.65),
-            "contrast": (0.06, 0.55),
+            "contrast": (0.04, 0.55),
             "fade": (0.0, 0.9),
             "soft_px": (0.2, 4),
             "inner": (0.0, 0.12),

@@ -32,7 +32,9 @@ def describe_run(run_dir: Path, config: TrainingConfig, device: torch.device) ->
     run_dir.mkdir(parents=True, exist_ok=True)
     (run_dir / _CONFIG_FILE).write_text(config.to_toml(), encoding="utf-8")
     origin = {"code": code_version(), "torch": torch.__version__, "device": str(device), "seed": config.seed}
-    (run_dir / _ORIGIN_FILE).write_text(json.dumps(origin, indent=2) + "\n", encoding="utf-8")
+    path = run_dir / _ORIGIN_FILE
+    parts = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
+    path.write_text(json.dumps([*parts, origin], indent=2) + "\n", encoding="utf-8")
 
 
 def read_run_config(run_dir: Path) -> TrainingConfig:
