@@ -73,7 +73,7 @@ class Settings(BaseSettings):
     max_batch_pixels: Count | None = Field(
         None, description="Pixels in one batch, at the working scale; unset: 1,048,576 on the CPU, 4,194,304 on CUDA."
     )
-    stall_s: Seconds = Field(300.0, description="One batch that runs longer, in seconds, turns `/livez` red.")
+    stall_s: Seconds = Field(300.0, description="Silence of the device for longer, in seconds, turns `/livez` red.")
     drain_s: Seconds = Field(20.0, description="Time that accepted work gets when the service stops, in seconds.")
 
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")

@@ -8,7 +8,8 @@ import pytest
 
 from lerenet.api.annotations import annotated_masks
 from lerenet.api.errors import UnreadableBody
-from lerenet.errors import InvalidMask, InvalidSupport
+from lerenet.api.forms import MAX_JSON_BYTES
+from lerenet.errors import BodyTooLarge, InvalidMask, InvalidSupport
 from lerenet.imaging import Image, ImageLimits, Mask, encode_coco_rle, rle_counts
 
 IMAGE: Image = np.zeros((12, 20), np.uint8)
@@ -98,3 +99,13 @@ def test_anything_but_one_entry_per_image_is_refused(text: str) -> None:
 def test_text_that_is_not_json_is_refused(text: str) -> None:
     with pytest.raises(UnreadableBody):
         annotated_masks(text, 1)
+
+
+def test_a_corner_too_large_for_a_float_is_refused() -> None:
+    with pytest.raises(InvalidMask, match="polygon"):
+        read([[0, 0, 4, 0, 10**400, 4]])
+
+
+def test_annotations_beyond_the_length_of_a_json_text_are_refused() -> None:
+    with pytest.raises(BodyTooLarge):
+        annotated_masks(" " * (MAX_JSON_BYTES + 1), 1)

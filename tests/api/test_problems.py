@@ -147,3 +147,13 @@ async def test_a_fault_of_this_host_is_told_without_its_details(
 
     assert_problem(response, 500, "registry_error")
     assert "secret" not in response.text
+
+
+async def test_a_field_that_no_utf8_spells_is_refused_like_any_other(client: AppClient) -> None:
+    await register(client)
+
+    response = await client.patch(
+        "/support/scratches", content=b'{"\\ud800": 1}', headers={"Content-Type": "application/json"}
+    )
+
+    assert (response.status_code, response.json()["code"]) == (422, "malformed_request")

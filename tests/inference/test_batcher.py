@@ -211,6 +211,16 @@ def test_cancelled_jobs_make_room_in_a_full_queue(bench: Bench) -> None:
     assert answers([kept]) == [3]
 
 
+def test_cancelled_jobs_are_let_go_when_the_next_one_joins(bench: Bench) -> None:
+    run = Slow()
+    batcher = bench.build(run, max_queue=9)
+    occupy(batcher, run)
+    batcher.submit(2).cancel()
+    batcher.submit(3)
+    assert batcher.depth == 1
+    run.gate.set()
+
+
 def test_retry_after_grows_with_the_line_once_batches_have_been_timed(bench: Bench) -> None:
     run = Slow()
 

@@ -85,3 +85,11 @@ def test_parsers_do_not_log_what_callers_send(capsys: pytest.CaptureFixture[str]
     logging.getLogger("python_multipart.multipart").warning("did not find boundary")
 
     assert logged(capsys) == []
+
+
+def test_a_text_that_a_caller_sent_stays_on_its_line(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logs("info", "text")
+
+    structlog.get_logger("lerenet.x").info("request", path="/a\nready")
+
+    assert len(capsys.readouterr().err.splitlines()) == 1

@@ -1,14 +1,20 @@
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
+from fakes import LevelSegmenter, engine_with
 from lerenet.errors import ConfigurationError, WeightsError
+from lerenet.imaging import Shot
 from lerenet.network import weights_digest
+from lerenet.observability import Metrics
 from lerenet.runtime import build_engine
+from lerenet.runtime.device_queue import DeviceQueue
 from lerenet.runtime.engine import BATCH_PIXELS, device_memory_bytes
 from lerenet.settings import Settings
 
@@ -57,3 +63,31 @@ def test_a_device_that_is_not_there_is_refused(make_settings: Callable[..., Sett
 def test_a_cpu_has_no_device_memory() -> None:
     if not torch.cuda.is_initialized():
         assert device_memory_bytes() == {}
+
+
+def test_a_segmenter_gives_signs_of_life(settings: Settings) -> None:
+    engine = build_engine(settings)
+    image = np.full((32, 32), 90, np.uint8)
+    beats: list[int] = []
+    engine.heartbeat.listener = lambda: beats.append(1)
+
+    engine.segmenter.encode([Shot(image, np.ones_like(image))])
+
+    assert beats
+
+
+async def test_a_sign_of_life_ends_a_stall(make_settings: Callable[..., Settings]) -> None:
+    settings = make_settings(stall_s=0.01)
+    engine = engine_with(LevelSegmenter())(settings)
+    queue = DeviceQueue(engine, settings, Metrics(), lambda error: None)
+
+    def long_run() -> tuple[bool, bool]:
+        time.sleep(0.05)
+        before = queue.stalled
+        engine.heartbeat()
+        return before, queue.stalled
+
+    try:
+        assert await queue.call(long_run) == (True, False)
+    finally:
+        queue.close(1.0)

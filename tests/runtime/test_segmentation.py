@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+import weakref
+from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 import numpy as np
 import pytest
@@ -20,6 +22,7 @@ from lerenet.support import ResolvedClass
 from lerenet.support.records import Parameters, new_class
 
 LEVELS = (40, 120, 200)
+Rendered = TypeVar("Rendered")
 
 
 @pytest.fixture
@@ -46,8 +49,12 @@ def resolved(level: int) -> ResolvedClass[ClassEncoding]:
 
 
 async def run(
-    queue: DeviceQueue, query: SegmentationQuery, *, max_map_pixels: int = 1 << 30
-) -> list[SegmentedFrame[Finding]]:
+    queue: DeviceQueue,
+    query: SegmentationQuery,
+    render: Callable[[Finding], Rendered],
+    *,
+    max_map_pixels: int = 1 << 30,
+) -> list[SegmentedFrame[Rendered]]:
     decoders, encoders = ThreadPool("decode", 1), ThreadPool("encode", 2)
     pipeline = Segmentation(
         query,
@@ -58,16 +65,18 @@ async def run(
         max_map_pixels=max_map_pixels,
     )
     try:
-        return await pipeline.run(
-            [encode_image_png(stripes())], ImageLimits(), time.monotonic() + 30, lambda finding: finding
-        )
+        return await pipeline.run([encode_image_png(stripes())], ImageLimits(), time.monotonic() + 30, render)
     finally:
         decoders.close()
         encoders.close()
 
 
+def as_it_is(finding: Finding) -> Finding:
+    return finding
+
+
 async def test_every_class_has_its_finding_in_order(queue: DeviceQueue) -> None:
-    [frame] = await run(queue, SegmentationQuery())
+    [frame] = await run(queue, SegmentationQuery(), as_it_is)
 
     assert (frame.height, frame.width) == (30, 16)
     assert [finding.name for finding in frame.classes] == [f"level{level}" for level in LEVELS]
@@ -78,9 +87,9 @@ async def test_every_class_has_its_finding_in_order(queue: DeviceQueue) -> None:
 async def test_classes_whose_maps_would_fill_the_memory_go_in_several_jobs(
     queue: DeviceQueue, segmenter: LevelSegmenter
 ) -> None:
-    [whole] = await run(queue, SegmentationQuery())
+    [whole] = await run(queue, SegmentationQuery(), as_it_is)
     n_whole = segmenter.n_segmented
-    [parted] = await run(queue, SegmentationQuery(), max_map_pixels=2 * 30 * 16)
+    [parted] = await run(queue, SegmentationQuery(), as_it_is, max_map_pixels=2 * 30 * 16)
 
     assert (n_whole, segmenter.n_segmented - n_whole) == (1, 2)
     for one, other in zip(whole.classes, parted.classes, strict=True):
@@ -89,7 +98,7 @@ async def test_classes_whose_maps_would_fill_the_memory_go_in_several_jobs(
 
 
 async def test_outside_of_a_region_of_interest_nothing_is_marked_at_any_threshold(queue: DeviceQueue) -> None:
-    [frame] = await run(queue, SegmentationQuery(threshold=0.0, roi=(2, 5, 3, 4)))
+    [frame] = await run(queue, SegmentationQuery(threshold=0.0, roi=(2, 5, 3, 4)), as_it_is)
 
     for finding in frame.classes:
         assert finding.segmented.area_px == finding.segmented.mask.sum() == 12
@@ -100,4 +109,17 @@ async def test_outside_of_a_region_of_interest_nothing_is_marked_at_any_threshol
 
 async def test_a_region_of_interest_beyond_the_image_is_refused(queue: DeviceQueue) -> None:
     with pytest.raises(MalformedRequest, match="30 x 16"):
-        await run(queue, SegmentationQuery(roi=(0, 0, 16, 31)))
+        await run(queue, SegmentationQuery(roi=(0, 0, 16, 31)), as_it_is)
+
+
+async def test_maps_are_let_go_once_they_are_rendered(queue: DeviceQueue) -> None:
+    maps: list[weakref.ref[Image]] = []
+    n_alive: list[int] = []
+
+    def render(finding: Finding) -> None:
+        n_alive.append(sum(each() is not None for each in maps))
+        maps.append(weakref.ref(finding.q))
+
+    await run(queue, SegmentationQuery(), render, max_map_pixels=30 * 16)
+
+    assert max(n_alive) <= 1  # a thread may be about to drop the one before

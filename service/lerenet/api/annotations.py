@@ -7,7 +7,6 @@ annotations of one image stand in a list; their union is marked.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +19,7 @@ from lerenet.imaging import Image, ImageLimits, Mask, decode_coco_rle, decode_ma
 
 MAX_POLYGONS = 1_000
 MAX_ANNOTATIONS = 250
+MAX_CORNER_PX = 1e6
 
 _FORMS = 'COCO RLE {"size": [H, W], "counts": ...}, or polygons [[x1, y1, x2, y2, x3, y3, ...], ...]'
 
@@ -87,6 +87,7 @@ def annotated_masks(text: str, n_images: int) -> list[Annotation]:
     """The entries of an `annotations` field.
 
     Raises:
+        BodyTooLarge: It is longer than `forms.MAX_JSON_BYTES`.
         UnreadableBody: It is not JSON.
         InvalidSupport: It is not a list of as many entries as there are images.
     """
@@ -109,5 +110,5 @@ def _is_polygon(polygon: Any) -> bool:
         isinstance(polygon, list)
         and len(polygon) >= 6
         and len(polygon) % 2 == 0
-        and all(type(corner) in (int, float) and math.isfinite(corner) and abs(corner) < 1e6 for corner in polygon)
+        and all(type(corner) in (int, float) and abs(corner) < MAX_CORNER_PX for corner in polygon)
     )

@@ -115,14 +115,19 @@ def problem(
         type=f"/problems/{code.replace('_', '-')}",
         title=title or HTTPStatus(status).phrase,
         status=status,
-        detail=detail,
+        detail=encodable(detail),
         instance=f"urn:request:{request_id}",
         code=code,
         request_id=request_id,
-        errors=list(parts),
+        errors=[ProblemPart(pointer=encodable(part.pointer), detail=encodable(part.detail)) for part in parts],
     )
     wait = {} if retry_after_s is None else {"Retry-After": str(max(1, math.ceil(retry_after_s)))}
     return Response(body.model_dump_json(), status, {**(headers or {}), **wait, CODE_HEADER: code}, PROBLEM_TYPE)
+
+
+def encodable(text: str) -> str:
+    """A caller's text fit for UTF-8: JSON and some charsets can spell lone surrogates."""
+    return text.encode(errors="replace").decode()
 
 
 CODE_HEADER = "X-Problem-Code"

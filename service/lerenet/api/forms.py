@@ -12,13 +12,16 @@ from pydantic import BaseModel
 from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
 
-from lerenet.api.errors import UnreadableBody
+from lerenet.api.errors import UnreadableBody, encodable
 from lerenet.api.parameters import validated
-from lerenet.errors import MalformedRequest
+from lerenet.errors import BodyTooLarge, MalformedRequest
 from lerenet.observability import timed_stage
 
 MULTIPART = "multipart/form-data"
 MAX_PARTS = 1_000
+
+MAX_JSON_BYTES = 16 << 20
+"""Of one JSON text: as Python objects it takes up to twenty times as much, which no budget counts."""
 
 Model = TypeVar("Model", bound=BaseModel)
 Model_co = TypeVar("Model_co", bound=BaseModel, covariant=True)
@@ -92,6 +95,7 @@ async def read_json(request: Request, model: type[Model]) -> Model:
 
     Raises:
         HTTPException: Another media type.
+        BodyTooLarge: Over `MAX_JSON_BYTES`.
         UnreadableBody: Not JSON, or not an object.
         RequestValidationError: An unknown field, or a value outside its range.
     """
@@ -114,8 +118,12 @@ def parsed_json(text: str | bytes, what: str, *, pointer: str | None = None) -> 
     """JSON that a caller sent.
 
     Raises:
+        BodyTooLarge: Over `MAX_JSON_BYTES`.
         UnreadableBody: It cannot be parsed; the detail says where.
     """
+    if len(text) > MAX_JSON_BYTES:
+        detail = f"{what} as JSON has more than {MAX_JSON_BYTES} bytes: send fewer images, or masks as files"
+        raise BodyTooLarge(detail, pointer=pointer)
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as err:
@@ -142,7 +150,7 @@ async def _file(field: str, part: UploadFile | str) -> UploadedFile:
     if isinstance(part, str):
         detail = f"{field} is a text where a file belongs: with curl, write -F {field}=@FILE"
         raise MalformedRequest(detail, pointer=f"/{field}")
-    return UploadedFile(part.filename or None, await part.read())
+    return UploadedFile(encodable(part.filename or "") or None, await part.read())
 
 
 async def _value(field: str, form: FormData, model: type[BaseModel]) -> str | list[str]:
@@ -155,9 +163,10 @@ async def _value(field: str, form: FormData, model: type[BaseModel]) -> str | li
 
 
 async def _text(field: str, part: UploadFile | str) -> str:
-    if isinstance(part, str):
-        return part
     try:
-        return (await part.read()).decode()
-    except UnicodeDecodeError as err:
+        if not isinstance(part, str):
+            return (await part.read()).decode()
+        part.encode()  # a form that declares UTF-7 can hold lone surrogates, which nothing can store or answer
+        return part
+    except UnicodeError as err:
         raise MalformedRequest(f"{field} is not UTF-8 text", pointer=f"/{field}") from err

@@ -27,6 +27,7 @@ def support_files(form: ParsedForm[ShotParameters], settings: Settings) -> Suppo
     Raises:
         InvalidSupport: Masks and annotations together, or not one per image.
         LimitExceeded: More images than a class may have.
+        BodyTooLarge: Annotations over `forms.MAX_JSON_BYTES`.
         UnreadableBody: Annotations that are not JSON.
     """
     images, normals = form.data("images"), form.data("normals")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 from collections.abc import Callable
 
 import structlog
@@ -60,5 +61,5 @@ def _configuration(settings: Settings, on_loss: Callable[[], None]) -> uvicorn.C
         lifespan="on",
         ws="none",
         timeout_keep_alive=KEEP_ALIVE_S,
-        timeout_graceful_shutdown=int(settings.drain_s),
+        timeout_graceful_shutdown=math.ceil(settings.drain_s),
     )

@@ -15,7 +15,7 @@ from lerenet.errors import ConfigurationError, ServiceError
 MAX_RETRIES = 5
 LONGEST_WAIT_S = 60.0
 
-# Shorter than the 5 s after which the server closes an idle connection: we must not write into one that it is closing.
+# Shorter than any server or proxy keeps an idle connection: we must not write into one that it is closing.
 _IDLE_S = 2.0
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 _UNAVAILABLE = 503

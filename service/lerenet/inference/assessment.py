@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lerenet.imaging import OverlapCounts
-from lerenet.imaging.masks import threshold_level
+from lerenet.imaging import OverlapCounts, threshold_level
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

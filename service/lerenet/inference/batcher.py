@@ -176,8 +176,8 @@ class Batcher(Generic[Job, Result]):
         try:
             with self._changed:
                 self._refuse_when_ending()
-                if not line.has_room(entries):
-                    late = line.sweep(self._clock())
+                # also with room to spare: what nobody waits for holds its image until it is swept
+                late = line.sweep(self._clock())
                 if not line.has_room(entries):
                     raise self._queue_full(line, entries)
                 line.join(entries)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import ndimage
 
+from lerenet.inference.regions import EIGHT_NEIGHBOURS
 from lerenet.inference.tiles import Tile, pad_up
 from lerenet.network import IGNORE_INDEX
 
@@ -123,7 +124,7 @@ def _place(centre: int, length: int, side: int) -> int:
 def _middle_of_largest(marked: Mask) -> tuple[int, int]:
     """The pixel of the largest region that lies nearest to its centre of mass."""
     top, left = int(marked.any(axis=1).argmax()), int(marked.any(axis=0).argmax())
-    labels, _ = ndimage.label(marked[top:, left:], structure=np.ones((3, 3), np.int8))
+    labels, _ = ndimage.label(marked[top:, left:], structure=EIGHT_NEIGHBOURS)
     largest = int(np.bincount(labels.ravel())[1:].argmax()) + 1
     points = np.argwhere(labels == largest)
     y, x = points[((points - points.mean(axis=0)) ** 2).sum(axis=1).argmin()]

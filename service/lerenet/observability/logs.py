@@ -52,7 +52,11 @@ def _formatter(form: Literal["json", "text"]) -> structlog.stdlib.ProcessorForma
         rendered = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     else:
         rendered = [
-            structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback)
+            structlog.dev.ConsoleRenderer(
+                colors=sys.stderr.isatty(),
+                repr_native_str=True,  # a path that a caller sent may hold line breaks
+                exception_formatter=structlog.dev.plain_traceback,
+            )
         ]
     return structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=_SHARED,

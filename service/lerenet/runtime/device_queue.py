@@ -65,6 +65,7 @@ class DeviceQueue:
             on_death=on_death,
             on_batch=self._note_batch,
         )
+        engine.heartbeat.listener = self._batcher.beat
 
     def submit(self, jobs: Sequence[SegmentationJob], deadline: float) -> list[Future[TimedMaps]]:
         """Queues jobs, all or none.

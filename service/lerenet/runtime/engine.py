@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -50,6 +50,17 @@ class RunsTheNetwork(Protocol):
         """Back from `dump`."""
 
 
+class Heartbeat:
+    """Carries signs of life out of a long run on the device to whoever listens, once somebody does."""
+
+    def __init__(self) -> None:
+        self.listener: Callable[[], None] = lambda: None
+
+    def __call__(self) -> None:
+        """One sign of life; on the device thread."""
+        self.listener()
+
+
 @dataclass(frozen=True)
 class Engine:
     """A segmenter, and what to say about it.
@@ -61,6 +72,7 @@ class Engine:
         precision: `float32` or `bf16`.
         max_batch_pixels: Pixels in one batch, at the working scale.
         facts: Further words for `/version`.
+        heartbeat: Called by the segmenter many times in a long run.
     """
 
     segmenter: RunsTheNetwork
@@ -69,6 +81,7 @@ class Engine:
     precision: str = "float32"
     max_batch_pixels: int = BATCH_PIXELS["cpu"]
     facts: dict[str, str] = field(default_factory=dict)
+    heartbeat: Heartbeat = field(default_factory=Heartbeat)
 
     @property
     def encoding_digest(self) -> str:
@@ -90,7 +103,10 @@ def build_engine(settings: Settings) -> Engine:
     # the layout that convolutions prefer, and the one the segmenter feeds
     network = load_weights(path, device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     max_batch_pixels = settings.max_batch_pixels or BATCH_PIXELS.get(device.type, BATCH_PIXELS["cuda"])
-    segmenter = Segmenter(network, device, precision=settings.precision, max_batch_pixels=max_batch_pixels)
+    heartbeat = Heartbeat()
+    segmenter = Segmenter(
+        network, device, precision=settings.precision, max_batch_pixels=max_batch_pixels, on_progress=heartbeat
+    )
     return Engine(
         segmenter,
         digest,
@@ -98,6 +114,7 @@ def build_engine(settings: Settings) -> Engine:
         precision=_precision(settings, device),
         max_batch_pixels=max_batch_pixels,
         facts={"preset": network.config.preset, "torch": torch.__version__},
+        heartbeat=heartbeat,
     )
 
 

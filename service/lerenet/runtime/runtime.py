@@ -153,7 +153,7 @@ class Runtime:
         if self._loaded is None:
             raise Loading("the weights are still being loaded: ask again shortly", retry_after_s=LOADING_RETRY_S)
         if self._loaded.queue.stalled:
-            raise DeviceFailed(f"one batch has been running for more than {self.settings.stall_s:.0f} s")
+            raise DeviceFailed(f"the device has given no sign of life for more than {self.settings.stall_s:.0f} s")
         return self._loaded
 
     @property

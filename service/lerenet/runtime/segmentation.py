@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -90,14 +91,15 @@ class Segmentation:
         with timed_stage("decode"):
             images = await self._decoders.map(partial(self._decode, limits), range(len(files)), files)
         frames = [(image, self._parts(image)) for image in images]
-        futures = self._queue.submit([part.job for _, parts in frames for part in parts], deadline)
-        submitted, pending = time.monotonic(), iter(futures)
-        awaited = [(image, [(part, next(pending)) for part in parts]) for image, parts in frames]
+        futures = deque(self._queue.submit([part.job for _, parts in frames for part in parts], deadline))
+        submitted = time.monotonic()
+        awaited = [(image.shape[:2], deque((part, futures.popleft()) for part in parts)) for image, parts in frames]
         try:
-            return await all_or_first_error([self._finish(image, parts, submitted, render) for image, parts in awaited])
+            return await all_or_first_error([self._finish(size, parts, submitted, render) for size, parts in awaited])
         finally:
-            for future in futures:
-                future.cancel()
+            for _, parts_left in awaited:
+                for _, future in parts_left:
+                    future.cancel()
 
     def _decode(self, limits: ImageLimits, frame: int, data: bytes) -> Image:
         pointer = f"/images/{frame}"
@@ -118,19 +120,27 @@ class Segmentation:
 
     async def _finish(
         self,
-        image: Image,
-        parts: Sequence[tuple[_Part, Future[TimedMaps]]],
+        size: tuple[int, int],
+        parts: deque[tuple[_Part, Future[TimedMaps]]],
         submitted: float,
         render: Render[Rendered],
     ) -> SegmentedFrame[Rendered]:
-        height, width = image.shape[:2]
         rendered: list[Rendered] = []
-        for part, future in parts:
-            maps = await self._queue.result(future, submitted)
-            with timed_stage("encode"):
-                work = partial(self._rendered, part.places, maps, (height, width), render)
-                rendered += await self._encoders.run(work)
-        return SegmentedFrame(height, width, tuple(rendered))
+        while parts:  # taken out one by one: a future that stayed would keep its maps until the request ends
+            rendered += await self._finish_part(*parts.popleft(), size, submitted, render)
+        return SegmentedFrame(*size, tuple(rendered))
+
+    async def _finish_part(
+        self,
+        part: _Part,
+        future: Future[TimedMaps],
+        size: tuple[int, int],
+        submitted: float,
+        render: Render[Rendered],
+    ) -> list[Rendered]:
+        maps = await self._queue.result(future, submitted)
+        with timed_stage("encode"):
+            return await self._encoders.run(partial(self._rendered, part.places, maps, size, render))
 
     def _rendered(
         self, places: range, maps: Sequence[Map], size: tuple[int, int], render: Render[Rendered]

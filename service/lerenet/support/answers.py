@@ -48,6 +48,14 @@ class RegisteredClass:
 
 
 @dataclass(frozen=True)
+class ShotFile:
+    """An image or mask file of a shot, and the revision it was read from."""
+
+    data: bytes
+    revision: str
+
+
+@dataclass(frozen=True)
 class Change:
     """The outcome of a write.
 

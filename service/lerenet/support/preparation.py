@@ -20,7 +20,7 @@ from lerenet.support.material import DecodeImage, Material, read_material
 from lerenet.support.prototypes import PrototypeCache
 from lerenet.support.records import SupportClass
 from lerenet.support.store import AssessmentRecord, SupportStore
-from lerenet.support.uploads import Contribution
+from lerenet.support.uploads import NO_UPLOADS, Contribution
 
 
 class Scaled(Protocol):
@@ -47,7 +47,6 @@ Encoding = TypeVar("Encoding", bound=Scaled)
 Encode = Callable[[Sequence[Shot], Sequence[Image]], Awaitable[Encoding]]
 Assess = Callable[[Sequence[Shot], Sequence[Image]], Awaitable[Assessed]]
 
-_NOTHING = Contribution()
 _log = logging.getLogger(__name__)
 
 
@@ -84,7 +83,7 @@ class Preparation(Generic[Encoding]):
         self._assessments: dict[str, AssessmentRecord] = {}
         self._expected: Counter[str] = Counter()
 
-    async def ready(self, record: SupportClass, added: Contribution = _NOTHING) -> Ready[Encoding]:
+    async def ready(self, record: SupportClass, added: Contribution = NO_UPLOADS) -> Ready[Encoding]:
         """Prototypes and assessment of a revision; `added` saves reading files whose pixels are at hand."""
         assessment = self._assessments.get(record.support_digest)
         encoding = self._cache.held(record.support_digest) if assessment is not None else None

@@ -16,7 +16,7 @@ from weakref import WeakValueDictionary
 
 from lerenet.errors import LERENetError, NoSupportClasses, PreconditionFailed, UnknownClass
 from lerenet.support import changes
-from lerenet.support.answers import Change, ClassPage, RegisteredClass, ResolvedClass
+from lerenet.support.answers import Change, ClassPage, RegisteredClass, ResolvedClass, ShotFile
 from lerenet.support.changes import ParameterChanges
 from lerenet.support.limits import Limits
 from lerenet.support.lines import StoreLines
@@ -26,12 +26,11 @@ from lerenet.support.preparation import Assess, Encode, Encoding, Preparation
 from lerenet.support.prototypes import PrototypeCache
 from lerenet.support.records import Parameters, SupportClass, check_name
 from lerenet.support.store import SupportStore
-from lerenet.support.uploads import Contribution, NormalUpload, ShotUpload, hash_uploads
+from lerenet.support.uploads import NO_UPLOADS, Contribution, NormalUpload, ShotUpload, hash_uploads
 
 MAX_ATTEMPTS = 8
 """How often a write without precondition starts again because another process was quicker."""
 
-_NOTHING = Contribution()
 _log = logging.getLogger(__name__)
 
 
@@ -197,19 +196,22 @@ class SupportRegistry(Generic[Encoding]):
             changes.required(name, None)
         return found
 
-    async def shot_image(self, reference: str, index: int) -> bytes:
+    async def shot_image(self, reference: str, index: int) -> ShotFile:
         """The image file of a shot, as it was uploaded.
 
         Raises:
             UnknownClass: No such class, revision or shot.
         """
         record = await self._lines.read(self._live.find, reference)
-        return await self._lines.read(self._store.read_blob, changes.shot_at(record, index).image_sha256)
+        return await self._file(record, changes.shot_at(record, index).image_sha256)
 
-    async def shot_mask(self, reference: str, index: int) -> bytes:
+    async def shot_mask(self, reference: str, index: int) -> ShotFile:
         """The mask of a shot as 1-bit PNG; errors as in `shot_image`."""
         record = await self._lines.read(self._live.find, reference)
-        return await self._lines.read(self._store.read_blob, changes.shot_at(record, index).mask_sha256)
+        return await self._file(record, changes.shot_at(record, index).mask_sha256)
+
+    async def _file(self, record: SupportClass, sha256: str) -> ShotFile:
+        return ShotFile(await self._lines.read(self._store.read_blob, sha256), record.revision)
 
     async def resolve(self, references: Sequence[str] | None = None) -> Sequence[ResolvedClass[Encoding]]:
         """Everything that segmentation needs of the classes named, in that order, or of all in order of name.
@@ -224,9 +226,10 @@ class SupportRegistry(Generic[Encoding]):
             records = await self._lines.read(self._live.find_all, references)
             return [await self._preparation.resolved(record) for record in records]
         records = list((await self._lines.read(self._live.read)).values())
-        if not records:
+        resolved = await self._resolved_still_there(records)
+        if not resolved:
             raise NoSupportClasses("No support class is registered yet. Register one from 1 to 10 marked images first.")
-        return await self._resolved_still_there(records)
+        return resolved
 
     async def warm(self) -> int:
         """Make what is missing for the current weights, one class after another; the number of classes now ready."""
@@ -245,7 +248,7 @@ class SupportRegistry(Generic[Encoding]):
         await asyncio.to_thread(self._lines.close)
         await asyncio.to_thread(self._store.close)
 
-    async def _revise(self, name: str, derive: changes.Derive, added: Contribution = _NOTHING) -> Change:
+    async def _revise(self, name: str, derive: changes.Derive, added: Contribution = NO_UPLOADS) -> Change:
         async with self._turn(name):
             for _ in range(MAX_ATTEMPTS):
                 current = await self._lines.read(self._store.current, name)

@@ -57,6 +57,9 @@ class Contribution:
     normal_pixels: Mapping[tuple[str, int], Image] = field(default_factory=dict)
 
 
+NO_UPLOADS = Contribution()
+
+
 def hash_uploads(shots: Sequence[ShotUpload], normals: Sequence[NormalUpload]) -> Contribution:
     """Check, hash and encode what was uploaded; about 1 ms per MB, so not for the event loop.
 

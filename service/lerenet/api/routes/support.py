@@ -216,8 +216,8 @@ IMAGE_ANSWER = {
 )
 async def get_shot_image(runtime: ReadyRuntimeDep, name: Reference, index: Index) -> Response:
     """The file as it was uploaded."""
-    data = await runtime.registry.shot_image(name, index)
-    return Response(data, media_type=_image_type(data))
+    file = await runtime.registry.shot_image(name, index)
+    return Response(file.data, headers={"X-Revision": file.revision}, media_type=_image_type(file.data))
 
 
 @router.get(
@@ -233,7 +233,8 @@ async def get_shot_image(runtime: ReadyRuntimeDep, name: Reference, index: Index
 )
 async def get_shot_mask(runtime: ReadyRuntimeDep, name: Reference, index: Index) -> Response:
     """As it is used, whatever form it was sent in."""
-    return Response(await runtime.registry.shot_mask(name, index), media_type="image/png")
+    file = await runtime.registry.shot_mask(name, index)
+    return Response(file.data, headers={"X-Revision": file.revision}, media_type="image/png")
 
 
 def _changed(request: Request, response: Response, change: Change) -> SupportClassBody:
