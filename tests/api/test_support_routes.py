@@ -289,6 +289,15 @@ async def test_a_shot_mask_is_a_png_of_what_is_marked(client: AppClient) -> None
     assert np.array_equal(decode_mask(response.content, ImageLimits()), bar())
 
 
+@pytest.mark.parametrize("file", ["image", "mask"])
+async def test_a_shot_file_names_the_revision_it_is_of(client: AppClient, file: str) -> None:
+    revision = (await register(client))["revision"]
+
+    response = await client.get(f"/support/scratches/shots/0/{file}")
+
+    assert response.headers["x-revision"] == revision
+
+
 async def test_annotations_stand_in_for_masks(client: AppClient) -> None:
     annotations = json.dumps([[[10, 15, 50, 15, 50, 27, 10, 27]]])
 

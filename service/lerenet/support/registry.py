@@ -166,7 +166,7 @@ class SupportRegistry(Generic[Encoding]):
                 if await self._lines.write(self._store.delete, name, expected=current.revision):
                     await self._preparation.forget_unused()
                     return
-            raise _outrun(name)
+            raise PreconditionFailed(f"Class {name!r} was changed {MAX_ATTEMPTS} times meanwhile. Try again.")
 
     async def get(self, reference: str) -> RegisteredClass:
         """A class as it is now, or one of its revisions that stay; assessed first when the weights are new.
@@ -259,7 +259,7 @@ class SupportRegistry(Generic[Encoding]):
                 registered = await self._commit(current, draft, added)
                 if registered is not None:
                     return Change(registered, is_created=current is None, is_changed=True)
-            raise _outrun(name)
+            raise PreconditionFailed(f"Class {name!r} was changed {MAX_ATTEMPTS} times meanwhile. Try again.")
 
     async def _commit(
         self, current: SupportClass | None, draft: SupportClass, added: Contribution
@@ -275,8 +275,7 @@ class SupportRegistry(Generic[Encoding]):
                 limits=self._limits,
             )
         if not is_stored:
-            # the next attempt probably needs the same prototypes
-            return None
+            return None  # and forget nothing: the next attempt probably needs the same prototypes
         await self._preparation.forget_unused()
         return RegisteredClass(draft, ready.assessment)
 
@@ -297,7 +296,3 @@ class SupportRegistry(Generic[Encoding]):
             with suppress(UnknownClass):
                 resolved.append(await self._preparation.resolved(record))
         return resolved
-
-
-def _outrun(name: str) -> PreconditionFailed:
-    return PreconditionFailed(f"Class {name!r} was changed {MAX_ATTEMPTS} times while this request ran. Try again.")
