@@ -129,12 +129,12 @@ class _Scene:
 
     @classmethod
     def sample(cls, draw: Draw, n_episodes: int, n_images: int) -> _Scene:
-        """One surface per episode; in some episodes a part of the plates shows a second one, or is turned."""
+        """One surface per episode; in half of them some plates each show another, and in some the plates are turned."""
         episode = torch.arange(n_episodes, device=draw.device).repeat_interleave(n_images)
         home = stack([sample_surface(draw) for _ in range(n_episodes)], draw.device)
-        away = stack([sample_surface(draw) for _ in range(n_episodes)], draw.device)
-        travels = draw.chance(0.25, n_episodes)[episode] & draw.chance(0.5, len(episode))
-        surface = {name: torch.where(travels, away[name][episode], home[name][episode]) for name in home}
+        away = stack([sample_surface(draw) for _ in range(len(episode))], draw.device)
+        travels = draw.chance(0.5, n_episodes)[episode] & draw.chance(0.5, len(episode))
+        surface = {name: torch.where(travels, away[name], home[name][episode]) for name in home}
         turn = draw.uniform(0, 2 * math.pi, len(episode)) * draw.chance(0.2, n_episodes)[episode]
         surface["angle"] = surface["angle"] + turn
         return cls(n_episodes, episode, surface, turn, draw.uniform(0, 2 * math.pi, len(episode)))
