@@ -99,6 +99,7 @@ def _measure(
 def _methods(weights: Path | None, device: str, precision: str) -> tuple[Sequence[Method], dict[str, str]]:
     from lerenet.evaluation.methods import standard_methods
     from lerenet.inference.device import choose_device
+    from lerenet.inference.runner import settled_precision
     from lerenet.network.weights import load_weights, shipped_weights, weights_digest
 
     path, chosen = weights or shipped_weights(), choose_device(device)
@@ -106,7 +107,7 @@ def _methods(weights: Path | None, device: str, precision: str) -> tuple[Sequenc
         "weights": path.name,
         "weights_digest": weights_digest(path),
         "device": str(chosen),
-        "precision": precision,
+        "precision": settled_precision(_precision(precision), chosen),
     }
     return standard_methods(load_weights(path, chosen), chosen, _precision(precision)), conditions
 

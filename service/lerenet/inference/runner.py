@@ -18,6 +18,15 @@ if TYPE_CHECKING:
     from lerenet.inference.protocol import FewShotNetwork
 
 Precision = Literal["auto", "float32", "bf16"]
+
+
+def settled_precision(precision: Precision, device: torch.device) -> Literal["float32", "bf16"]:
+    """What `auto` means on a device: `bf16` on CUDA and `float32` elsewhere."""
+    if precision != "auto":
+        return precision
+    return "bf16" if device.type == "cuda" else "float32"
+
+
 Item = TypeVar("Item")
 
 MAX_BATCH_PIXELS = 4 * TILE_PX * TILE_PX
@@ -30,7 +39,7 @@ class NetworkRunner:
     Args:
         network: On `device`, in eval mode.
         device: Where the network is.
-        precision: `auto` is `bf16` on CUDA and `float32` elsewhere.
+        precision: See `settled_precision`.
         max_batch_pixels: Pixels that go through the network at once.
         on_progress: Called after each run of the network.
     """
@@ -46,7 +55,7 @@ class NetworkRunner:
     ) -> None:
         self._network = network
         self._device = device
-        self._is_bf16 = precision == "bf16" or (precision == "auto" and device.type == "cuda")
+        self._is_bf16 = settled_precision(precision, device) == "bf16"
         self._max_batch_pixels = max_batch_pixels
         self._on_progress = on_progress
 

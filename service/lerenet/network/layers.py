@@ -1,4 +1,4 @@
-"""Convolutional building blocks of the metal preset."""
+"""Building blocks that the parts share."""
 
 from __future__ import annotations
 

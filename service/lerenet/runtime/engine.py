@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 import torch
 
 from lerenet.inference.device import choose_device
+from lerenet.inference.runner import settled_precision
 from lerenet.inference.segmenter import Segmenter
 from lerenet.network.weights import load_weights, read_manifest, verify_weights, weights_digest, weights_folder
 from lerenet.runtime.cpus import available_cpus
@@ -111,7 +112,7 @@ def build_engine(settings: Settings) -> Engine:
         segmenter,
         digest,
         device=_device_name(device),
-        precision=_precision(settings, device),
+        precision=settled_precision(settings.precision, device),
         max_batch_pixels=max_batch_pixels,
         facts={"preset": network.config.preset, "torch": torch.__version__},
         heartbeat=heartbeat,
@@ -133,12 +134,6 @@ def _verified_shipped() -> Path:
     entry = read_manifest()[0]
     verify_weights(entry)
     return weights_folder() / entry.file
-
-
-def _precision(settings: Settings, device: torch.device) -> str:
-    if settings.precision != "auto":
-        return settings.precision
-    return "bf16" if device.type == "cuda" else "float32"
 
 
 def _device_name(device: torch.device) -> str:

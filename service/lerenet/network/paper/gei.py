@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lerenet.network.encoding import SupportEncoding
 from lerenet.network.features import Features
+from lerenet.network.layers import full_precision
 from lerenet.network.paper.support import paired_descriptors
 
 
@@ -23,5 +23,5 @@ class GEI(nn.Module):
     def forward(self, query: Features, encoding: SupportEncoding) -> Tensor:
         """P query maps with P encodings to (P, 1, h, w) float32 in -1 … 1, float32 under autocast too."""
         descriptors = paired_descriptors(query, encoding)
-        with torch.autocast(descriptors.device.type, enabled=False):
+        with full_precision(descriptors):
             return F.cosine_similarity(query.maps[0].float(), descriptors.float(), dim=1).unsqueeze(1)

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from lerenet.network.encoding import SupportEncoding
 from lerenet.network.features import Features
+from lerenet.network.layers import full_precision
 from lerenet.network.paper.support import paired_descriptors
 
 Pairing = Literal["cross", "self"]
@@ -60,7 +61,7 @@ class MPR(nn.Module):
     def forward(self, query: Features, encoding: SupportEncoding) -> Tensor:
         """P query maps with P encodings to (P, C, h, w), the query map plus what the graph says of each position."""
         descriptors = paired_descriptors(query, encoding)
-        with torch.autocast(descriptors.device.type, enabled=False):
+        with full_precision(descriptors):
             reasoned = self._reason(self._nodes(query, descriptors)) @ query.shared[ASSIGNMENTS].float()
             said: Tensor = self.norm(self.expand(reasoned.reshape(descriptors.shape)))
         return query.maps[0] + said
