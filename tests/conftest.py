@@ -12,6 +12,7 @@ import structlog
 
 from builders import tiny_network
 from fakes import LevelSegmenter, engine_with
+from folders import write_packs
 from lerenet.network import save_weights
 from lerenet.runtime import Engine
 from lerenet.settings import Settings
@@ -32,6 +33,14 @@ def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
     save_weights(tiny_network(), path)
     return path
+
+
+@pytest.fixture
+def plates(tmp_path: Path) -> Path:
+    """A folder of packs; see `folders.write_packs`."""
+    root = tmp_path / "plates"
+    write_packs(root)
+    return root
 
 
 @pytest.fixture

@@ -25,12 +25,14 @@ LERENetError                     code               when
 ├── DeviceFailed                 device_failed      the device is lost; only a restart helps
 ├── RegistryError                registry_error     the registry on disk is damaged or not writable
 ├── WeightsError                 weights_error      weights missing, damaged or of another layout
-├── DatasetError                 dataset_error      an evaluation folder that cannot serve the protocol
+├── DatasetError                 dataset_error      a data set that cannot serve: missing, unpaired, unreadable
 ├── ServiceError                 service_error      a running service answered with an error or not at all
 └── ConfigurationError           configuration_error  a setting that cannot work
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 
 class LERENetError(Exception):
@@ -202,9 +204,17 @@ class WeightsError(LERENetError):
 
 
 class DatasetError(LERENetError):
-    """An evaluation folder that cannot serve the protocol."""
+    """A data set that cannot serve a protocol or a training run.
+
+    Attributes:
+        faults: Where the whole of it was checked, everything that is wrong, a sentence each.
+    """
 
     code = "dataset_error"
+
+    def __init__(self, detail: str, *, faults: Sequence[str] = ()) -> None:
+        super().__init__(detail)
+        self.faults = tuple(faults)
 
 
 class ServiceError(LERENetError):

@@ -11,8 +11,8 @@ from typing import Any, Literal
 
 from lerenet import __version__
 from lerenet.client import ClassResult, Client, FrameResult, ServiceProblem
+from lerenet.datasets.folder import IMAGE_SUFFIXES
 from lerenet.errors import RequestError
-from lerenet.evaluation.folder import IMAGE_SUFFIXES
 from lerenet.imaging import ImageLimits, class_colour, decode_image, encode_bilevel_png, encode_image_png
 from lerenet.imaging.overlay import as_rgb, overlay
 

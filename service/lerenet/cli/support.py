@@ -117,7 +117,7 @@ def _pairs(images: Sequence[Path], masks: Sequence[Path]) -> list[tuple[Path, Pa
 
 
 def _read_folder(folder: Path, n_shots: int, n_normals: int) -> tuple[list[tuple[Path, Path]], list[Path]]:
-    from lerenet.evaluation.folder import open_folder
+    from lerenet.datasets.folder import open_folder
 
     found = open_folder(folder)
     if len(found) > 1:

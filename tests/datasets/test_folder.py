@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from lerenet.datasets.folder import open_folder
 from lerenet.errors import DatasetError
-from lerenet.evaluation.folder import open_folder
 
 
 def test_folder_of_packs_lists_its_classes_by_name(plates: Path) -> None:

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from lerenet.datasets.folder import DefectClass, open_folder
+from lerenet.datasets.reading import find_unmarked, read_shot
 from lerenet.errors import DatasetError
-from lerenet.evaluation.folder import DefectClass, open_folder
-from lerenet.evaluation.reading import find_unmarked, read_shot
 from lerenet.imaging import ImageLimits, encode_image_png
 
 LIMITS = ImageLimits()

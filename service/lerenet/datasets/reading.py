@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from lerenet.datasets.labels import read_label
 from lerenet.errors import DatasetError, RequestError
-from lerenet.evaluation.labels import read_label
 from lerenet.imaging.images import decode_image
 from lerenet.imaging.shots import Shot
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from lerenet.evaluation.folder import DefectClass, LabelledImage
-    from lerenet.evaluation.labels import LabelRule
+    from lerenet.datasets.folder import DefectClass, LabelledImage
+    from lerenet.datasets.labels import LabelRule
     from lerenet.imaging.images import ImageLimits
     from lerenet.imaging.masks import Mask
 

@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from lerenet.datasets.labels import LabelRule, read_label
 from lerenet.errors import InvalidMask
-from lerenet.evaluation.labels import LabelRule, read_label
 from lerenet.imaging import ImageLimits, encode_image_png
 
 SOFT = np.array([[0, 30, 127], [128, 254, 255]], dtype=np.uint8)

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from lerenet.datasets.groups import read_groups
 from lerenet.errors import DatasetError
-from lerenet.evaluation.groups import read_groups
 
 
 def test_no_index_means_no_groups(tmp_path: Path) -> None:
