@@ -6,14 +6,16 @@ from torch import Tensor
 
 from builders import tiny_network
 from lerenet.errors import ConfigurationError
-from lerenet.evaluation.baselines import DenseMatching, PooledPrototypes
-from lerenet.evaluation.baselines.comparison import CosineComparison
+from lerenet.evaluation.baselines import DenseMatching, PooledPrototypes, SelfSupport
+from lerenet.evaluation.baselines.cosine import CosineComparison
 from lerenet.network import PAPER_VGG, SupportEncoding, build_lerenet
-from lerenet.network.metal.names import BACKGROUND, FOREGROUND, background_bank, foreground_bank
+from lerenet.network.metal.names import PROTOTYPES, background_bank, foreground_bank
 
 SIDE_PX = 64
 
-both = pytest.mark.parametrize("kind", [PooledPrototypes, DenseMatching])
+Rule = type[PooledPrototypes | DenseMatching | SelfSupport]
+
+each_rule = pytest.mark.parametrize("kind", [PooledPrototypes, DenseMatching, SelfSupport])
 
 
 def plates(n: int, seed: int = 0) -> tuple[Tensor, Tensor]:
@@ -30,9 +32,9 @@ def encode(method: CosineComparison, images: Tensor, masks: Tensor) -> SupportEn
     return method.summarise(method.features(images), masks, torch.arange(len(masks))[None])
 
 
-@both
+@each_rule
 @torch.inference_mode()
-def test_defect_scores_above_its_surroundings(kind: type[PooledPrototypes | DenseMatching]) -> None:
+def test_defect_scores_above_its_surroundings(kind: Rule) -> None:
     method = kind(tiny_network())
     images, masks = plates(1)
     logits = method.segment(method.features(images), encode(method, images, masks))
@@ -41,9 +43,9 @@ def test_defect_scores_above_its_surroundings(kind: type[PooledPrototypes | Dens
     assert score[masks[0] > 0].mean() > score[masks[0] == 0].mean()
 
 
-@both
+@each_rule
 @torch.inference_mode()
-def test_pairs_by_index_are_the_same_as_one_by_one(kind: type[PooledPrototypes | DenseMatching]) -> None:
+def test_pairs_by_index_are_the_same_as_one_by_one(kind: Rule) -> None:
     method = kind(tiny_network())
     images, masks = plates(3)
     features = method.features(images)
@@ -57,9 +59,9 @@ def test_pairs_by_index_are_the_same_as_one_by_one(kind: type[PooledPrototypes |
     torch.testing.assert_close(batched, torch.cat(single), atol=1e-4, rtol=1e-4)
 
 
-@both
+@each_rule
 @torch.inference_mode()
-def test_order_of_shots_does_not_matter(kind: type[PooledPrototypes | DenseMatching]) -> None:
+def test_order_of_shots_does_not_matter(kind: Rule) -> None:
     method = kind(tiny_network())
     images, masks = plates(3)
     query = method.features(plates(1, seed=9)[0])
@@ -68,23 +70,23 @@ def test_order_of_shots_does_not_matter(kind: type[PooledPrototypes | DenseMatch
     torch.testing.assert_close(forth, back, atol=1e-4, rtol=1e-4)
 
 
-@both
+@each_rule
 @torch.inference_mode()
-def test_encoding_has_one_size_for_any_number_of_shots(kind: type[PooledPrototypes | DenseMatching]) -> None:
+def test_encoding_has_one_size_for_any_number_of_shots(kind: Rule) -> None:
     method = kind(tiny_network())
     images, masks = plates(3)
     one, three = encode(method, images[:1], masks[:1]), encode(method, images, masks)
     assert len(SupportEncoding.stack([one, three])) == 2
 
 
-@both
-def test_networks_of_the_paper_preset_are_refused(kind: type[PooledPrototypes | DenseMatching]) -> None:
+@each_rule
+def test_networks_of_the_paper_preset_are_refused(kind: Rule) -> None:
     with pytest.raises(ConfigurationError, match="metal preset"):
         kind(build_lerenet(PAPER_VGG))
 
 
 def test_pooled_prototypes_compare_by_cosine() -> None:
-    encoding = SupportEncoding({BACKGROUND: torch.tensor([[0.0, 2.0]]), FOREGROUND: torch.tensor([[3.0, 3.0]])})
+    encoding = SupportEncoding({PROTOTYPES: torch.tensor([[[0.0, 1.0], [0.5**0.5, 0.5**0.5]]])})
     cells = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
     cosines = PooledPrototypes(tiny_network()).compare(0, cells, encoding)
     torch.testing.assert_close(cosines, torch.tensor([[0.0, 1.0], [0.5**0.5, 0.5**0.5]]))
@@ -98,3 +100,28 @@ def test_dense_matching_takes_the_nearest_of_each_bank() -> None:
     cells = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
     cosines = DenseMatching(tiny_network()).compare(1, cells, SupportEncoding(banks))
     torch.testing.assert_close(cosines, torch.tensor([[0.0, 1.0], [1.0, 0.8]]))
+
+
+# Background (1, 0) and foreground (0, 1).
+SUPPORT = SupportEncoding({PROTOTYPES: torch.tensor([[[1.0, 0.0], [0.0, 1.0]]])})
+
+
+def test_self_support_moves_the_foreground_prototype_half_way_to_the_sure_cells() -> None:
+    cells = torch.nn.functional.normalize(torch.tensor([[1.0, 0.0], [0.6, 0.8], [0.6, 0.8]]), dim=1).mT
+    method = SelfSupport(tiny_network())
+    to_foreground = method.compare(0, cells, SUPPORT)[1]
+    prototype = torch.nn.functional.normalize(torch.tensor([0.3, 0.9]), dim=0)
+    torch.testing.assert_close(to_foreground, prototype @ cells)
+
+
+def test_self_support_adapts_the_background_to_each_cell() -> None:
+    # Two kinds of sound metal, both sure: each cell finds its own kind nearer than the mean of both.
+    cells = torch.nn.functional.normalize(torch.tensor([[1.0, 0.3], [1.0, -0.9], [0.0, 1.0]]), dim=1).mT
+    to_background = SelfSupport(tiny_network()).compare(0, cells, SUPPORT)[0]
+    mean = torch.nn.functional.normalize(cells[:, :2].mean(1), dim=0)
+    assert (to_background[:2] > mean @ cells[:, :2]).all()
+
+
+def test_self_support_takes_the_surest_cells_when_none_passes() -> None:
+    cells = torch.full((2, 20), 0.5**0.5)  # as near to the one as to the other
+    assert SelfSupport(tiny_network()).compare(0, cells, SUPPORT).isfinite().all()

@@ -9,7 +9,7 @@ from lerenet.network import PAPER_VGG, build_lerenet
 
 def test_metal_network_is_measured_beside_its_training_free_rows() -> None:
     methods = standard_methods(tiny_network(), torch.device("cpu"))
-    assert [method.name for method in methods] == ["LERENet", "pooled prototypes", "dense matching"]
+    assert [method.name for method in methods] == ["LERENet", "pooled prototypes", "dense matching", "self-support"]
 
 
 def test_paper_network_is_measured_alone() -> None:

@@ -21,8 +21,10 @@ MODULES = {
         "healthcheck",
         "train",
         "evaluate",
+        "compare",
         "synth",
         "weights",
+        "calibrate",
         "registry",
     )
 }

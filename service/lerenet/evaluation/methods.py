@@ -5,17 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from lerenet.evaluation.baselines import DenseMatching, PooledPrototypes
+from lerenet.evaluation.baselines import DenseMatching, PooledPrototypes, SelfSupport
 from lerenet.inference.segmenter import Segmenter
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     import torch
 
     from lerenet.evaluation.measurement import ShotSegmenter
+    from lerenet.inference.protocol import FewShotNetwork
     from lerenet.inference.runner import Precision
     from lerenet.network import LERENet
 
-OURS, POOLED, MATCHING = "LERENet", "pooled prototypes", "dense matching"
+OURS, POOLED, MATCHING, SELF_SUPPORT = "LERENet", "pooled prototypes", "dense matching", "self-support"
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,16 +34,22 @@ class Method:
     segmenter: ShotSegmenter
 
 
+TRAINING_FREE: Mapping[str, Callable[[LERENet], FewShotNetwork]] = {
+    POOLED: PooledPrototypes,
+    MATCHING: DenseMatching,
+    SELF_SUPPORT: SelfSupport,
+}
+"""The rules that need nothing but a trained trunk, by the name of their row."""
+
+
 def standard_methods(network: LERENet, device: torch.device, precision: Precision = "auto") -> tuple[Method, ...]:
-    """LERENet and, of the metal preset, both training-free rows on the same trunk.
+    """LERENet and, of the metal preset, every training-free row on the same trunk.
 
     Args:
         network: On `device`, in eval mode.
         device: Where it is.
         precision: See `Segmenter`; the same for every row.
     """
-    ours = Method(OURS, Segmenter(network, device, precision=precision))
-    if network.config.preset != "metal":
-        return (ours,)
-    pooled = Method(POOLED, Segmenter(PooledPrototypes(network), device, precision=precision))
-    return (ours, pooled, Method(MATCHING, Segmenter(DenseMatching(network), device, precision=precision)))
+    rules = TRAINING_FREE if network.config.preset == "metal" else {}
+    networks = {OURS: network} | {name: rule(network) for name, rule in rules.items()}
+    return tuple(Method(name, Segmenter(each, device, precision=precision)) for name, each in networks.items())

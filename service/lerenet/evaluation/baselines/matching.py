@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from lerenet.evaluation.baselines.comparison import CosineComparison
+from lerenet.evaluation.baselines.cosine import CosineComparison
 from lerenet.network.metal.names import background_bank, foreground_bank
 
 if TYPE_CHECKING:

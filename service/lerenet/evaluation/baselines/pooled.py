@@ -4,19 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import torch
-import torch.nn.functional as F
-
-from lerenet.evaluation.baselines.comparison import CosineComparison
-from lerenet.network.metal.names import BACKGROUND, FOREGROUND
+from lerenet.evaluation.baselines.cosine import CosineComparison
+from lerenet.network.metal.names import FINEST, PROTOTYPES
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from lerenet.network.encoding import SupportEncoding
     from lerenet.network.lerenet import LERENet
-
-FINEST = 0
 
 
 class PooledPrototypes(CosineComparison):
@@ -27,9 +22,8 @@ class PooledPrototypes(CosineComparison):
     """
 
     def __init__(self, network: LERENet) -> None:
-        super().__init__(network, levels=(FINEST,), n_foreground=1, n_background=1, sharpness=20.0)
+        super().__init__(network, levels=(FINEST,), n_foreground=2, n_background=2, sharpness=20.0)
 
     def compare(self, level: int, cells: Tensor, encoding: SupportEncoding) -> Tensor:
         """See `CosineComparison.compare`."""
-        prototypes = torch.cat([encoding.tensors[BACKGROUND], encoding.tensors[FOREGROUND]]).float()
-        return F.normalize(prototypes, dim=1) @ cells
+        return encoding.tensors[PROTOTYPES][0] @ cells

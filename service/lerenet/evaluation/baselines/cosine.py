@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 import torch
@@ -15,7 +14,8 @@ from lerenet.network.encoding import SupportEncoding
 from lerenet.network.features import Features
 from lerenet.network.layers import full_precision, resized_to
 from lerenet.network.metal.mpr import MPR
-from lerenet.network.metal.prior import Prior, unit_cells
+from lerenet.network.metal.names import descriptor
+from lerenet.network.metal.prior import Prior
 from lerenet.network.metal.support import SupportPool
 
 if TYPE_CHECKING:
@@ -51,8 +51,8 @@ class CosineComparison(nn.Module):
         self.network = network
         self.levels = tuple(levels)
         self.sharpness = sharpness
-        channels = (config.pyramid_channels, *config.stage_channels[1:])
-        self.pool = SupportPool(channels, n_foreground, n_background, cast(MPR, network.mpr))
+        mpr, prior = cast(MPR, network.mpr), cast(Prior, network.prior)
+        self.pool = SupportPool(config.descriptor_channels, n_foreground, n_background, mpr, prior.discriminant)
         self.to(network.mean.device).train(network.training)
 
     @property
@@ -61,7 +61,7 @@ class CosineComparison(nn.Module):
         return self.network.stride_multiple
 
     def features(self, images: Tensor) -> Features:
-        """The maps of the trunk with their cells at unit length.
+        """The maps of the trunk with their descriptors.
 
         Args:
             images: (B, 3, H, W) float32 RGB in 0 … 1; H and W multiples of `stride_multiple`.
@@ -69,8 +69,7 @@ class CosineComparison(nn.Module):
         Raises:
             ValueError: Another shape.
         """
-        found = self.network.support_features(images)
-        return replace(found, shared=cast(Prior, self.network.prior).shared(found))
+        return self.network.support_features(images)
 
     def summarise(
         self, features: Features, masks: Tensor, shots: Tensor, normals: Features | None = None
@@ -91,7 +90,7 @@ class CosineComparison(nn.Module):
 
         Args:
             level: Which map.
-            cells: (C, L) float32 of unit length.
+            cells: (d, L) float32 of unit length.
             encoding: Of one class.
 
         Returns:
@@ -102,7 +101,7 @@ class CosineComparison(nn.Module):
         """One pair at a time: the cosines of all descriptors with all cells of several would not fit into memory."""
         maps = []
         for level in self.levels:
-            cells = unit_cells(features, level)[image]
+            cells = features.shared[descriptor(level)][image]
             cosines = self.compare(level, cells.flatten(1), encoding).unflatten(1, cells.shape[1:])
             maps.append(resized_to(cosines[None], features.maps[0]))
         mean = torch.stack(maps).mean(0)
