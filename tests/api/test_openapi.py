@@ -90,14 +90,15 @@ def test_segment_takes_a_form_or_a_raw_image(document: dict[str, Any]) -> None:
     assert set(operation["responses"]["200"]["content"]) == {"application/json", "image/png"}
     fields = operation["requestBody"]["content"]["multipart/form-data"]["schema"]["properties"]
     in_query = {parameter["name"] for parameter in operation["parameters"] if parameter["in"] == "query"}
-    assert in_query == {"classes", "threshold", "min_area_px", "roi", "format", "bits"} == set(fields) - {"images"}
+    assert in_query == {"classes", "threshold", "min_area_px", "min_score", "roi", "format", "bits"}
+    assert in_query == set(fields) - {"images"}
 
 
 def test_registration_documents_all_its_fields(document: dict[str, Any]) -> None:
     form = document["paths"]["/support"]["post"]["requestBody"]["content"]["multipart/form-data"]["schema"]
 
     assert set(form["required"]) == {"name", "images"}
-    assert {"masks", "annotations", "normals", "bits", "threshold", "min_area_px", "description"} <= set(
+    assert {"masks", "annotations", "normals", "bits", "threshold", "min_area_px", "min_score", "description"} <= set(
         form["properties"]
     )
 

@@ -49,10 +49,10 @@ async def test_a_frame_is_answered_with_masks_that_coco_tools_read(client: AppCl
     assert (frame["height"], frame["width"]) == (HEIGHT, WIDTH)
     [found] = frame["classes"]
     assert (found["name"], found["revision"]) == ("scratches", registered["revision"])
-    assert (found["score"], found["threshold"]) == (1.0, 0.5)
+    assert (found["score"], found["threshold"], found["min_score"]) == (0.998039, 0.5, 0.0)
     assert (found["area_px"], found["bbox"]) == (AREA_PX, BOX)
     assert found["area_fraction"] == pytest.approx(AREA_PX / (HEIGHT * WIDTH))
-    assert found["regions"] == [{"bbox": BOX, "area_px": AREA_PX, "score": 1.0}]
+    assert found["regions"] == [{"bbox": BOX, "area_px": AREA_PX, "score": 0.998039}]
     assert found["mask"]["size"] == [HEIGHT, WIDTH]
     assert np.array_equal(coco.decode(found["mask"]), bar())
 
@@ -122,7 +122,7 @@ async def test_an_older_revision_segments_as_it_did(client: AppClient) -> None:
     assert (now["revision"] == before["revision"], now["area_px"]) == (False, 0)
 
 
-async def test_threshold_and_min_area_of_a_request_come_before_those_of_the_class(client: AppClient) -> None:
+async def test_parameters_of_a_request_come_before_those_of_the_class(client: AppClient) -> None:
     await register(client, threshold=0.9)
     frame = plate(level=LEVEL - 20)  # probability 175 / 255 = 0.69
 
@@ -134,6 +134,7 @@ async def test_threshold_and_min_area_of_a_request_come_before_those_of_the_clas
     assert await area_px() == 0
     assert await area_px(threshold="0.5") == AREA_PX
     assert await area_px(threshold="0.5", min_area_px=str(AREA_PX + 1)) == 0
+    assert await area_px(threshold="0.5", min_score="0.999") == 0
 
 
 async def test_only_the_region_of_interest_is_looked_at(client: AppClient) -> None:
@@ -216,7 +217,7 @@ async def test_accept_png_gives_a_bilevel_mask_for_one_class(client: AppClient) 
     assert response.headers["content-type"] == "image/png"
     assert response.headers["x-classes"] == "scratches"
     assert response.headers["x-revisions"] == registered["revision"]
-    assert response.headers["x-scores"] == "1.0"
+    assert response.headers["x-scores"] == "0.998039"
     assert response.headers["vary"] == "Accept"
     assert np.array_equal(pixels(response.content), bar().astype(bool))
 

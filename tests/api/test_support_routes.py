@@ -172,27 +172,30 @@ async def test_the_only_shot_stays(client: AppClient) -> None:
 async def test_patch_changes_what_is_sent(client: AppClient) -> None:
     before = await register(client, description="hair lines")
 
-    response = await client.patch("/support/scratches", json={"threshold": 0.3, "min_area_px": 7})
+    response = await client.patch("/support/scratches", json={"threshold": 0.3, "min_area_px": 7, "min_score": 0.6})
 
     after = response.json()
     assert response.status_code == 200
-    assert (after["threshold"], after["min_area_px"], after["description"]) == (0.3, 7, "hair lines")
+    assert (after["threshold"], after["min_area_px"], after["min_score"]) == (0.3, 7, 0.6)
+    assert after["description"] == "hair lines"
     assert after["revision"] != before["revision"]
     assert response.headers["etag"] == f'"{after["revision"]}"'
 
 
-async def test_patch_with_null_returns_to_the_suggested_threshold(client: AppClient) -> None:
-    await register(client, threshold=0.3)
+@pytest.mark.parametrize("name", ["threshold", "min_score"])
+async def test_patch_with_null_returns_to_the_suggestion(client: AppClient, name: str) -> None:
+    await register(client, **{name: "0.3"})  # type: ignore[arg-type]
 
-    response = await client.patch("/support/scratches", json={"threshold": None})
+    response = await client.patch("/support/scratches", json={name: None})
 
-    assert response.json()["threshold"] == 0.5
+    assert response.json()[name] == response.json()[f"suggested_{name}"] != 0.3
 
 
 @pytest.mark.parametrize(
     ("content", "status", "pointer"),
     [
         (b'{"threshold": 1.5}', 422, "/threshold"),
+        (b'{"min_score": -0.1}', 422, "/min_score"),
         (b'{"min_area_px": -1}', 422, "/min_area_px"),
         (b'{"colour": "red"}', 422, "/colour"),
         (b"[1]", 400, None),

@@ -119,11 +119,12 @@ def test_segment_decodes_masks(client: Client) -> None:
 def test_segment_sends_what_is_asked_for(client: Client, service: FakeService) -> None:
     for name in ("pits", "spots"):
         client.register(name, [(PLATE, MASK)])
-    client.segment([PLATE], ["spots", "pits"], 0.0, min_area_px=3, roi=(1, 2, 3, 4), bits=12)
+    client.segment([PLATE], ["spots", "pits"], 0.0, min_area_px=3, min_score=0.4, roi=(1, 2, 3, 4), bits=12)
     assert fields(service.requests[-1]) == {
         "classes": "spots,pits",
         "threshold": "0.0",
         "min_area_px": "3",
+        "min_score": "0.4",
         "roi": "1,2,3,4",
         "bits": "12",
         "format": "coco_rle",

@@ -10,9 +10,9 @@ import torch
 from numpy.typing import NDArray
 
 from builders import tiny_network
+from lerenet.datasets.folder import DefectClass, open_folder
 from lerenet.errors import DatasetError
 from lerenet.evaluation.evaluate import Step, evaluate
-from lerenet.evaluation.folder import DefectClass, open_folder
 from lerenet.evaluation.methods import Method, standard_methods
 from lerenet.evaluation.metrics import Spread
 from lerenet.evaluation.protocol import EvaluationConfig
@@ -29,18 +29,21 @@ BAR_GREY, BAR_PX = 220, 120
 class BrightSegmenter:
     """Marks what is at least as bright as the darkest marked pixel of the support; it remembers what it was asked."""
 
-    def __init__(self, threshold: float = 0.5) -> None:
+    def __init__(self, threshold: float = 0.5, min_score: float = 0.0) -> None:
         self.threshold = threshold
+        self.min_score = min_score
+        self.n_normals: set[int] = set()
         self.supports: list[list[bytes]] = []
         self.segmented: list[bytes] = []
 
     def encode(self, shots: Sequence[Shot], normals: Sequence[Image]) -> ClassEncoding:
+        self.n_normals.add(len(normals))
         self.supports.append([shot.image.tobytes() for shot in shots])
         level = min(int(shot.image[shot.mask == 1].min()) for shot in shots)
         return ClassEncoding(1.0, SupportEncoding({"level": torch.tensor([level])}))
 
     def assess(self, shots: Sequence[Shot], normals: Sequence[Image]) -> Assessment:
-        return Assessment(self.threshold)
+        return Assessment(self.threshold, min_score=self.min_score)
 
     def segment(self, jobs: Sequence[SegmentationJob]) -> list[list[NDArray[np.uint8]]]:
         self.segmented += [job.image.tobytes() for job in jobs]
@@ -76,6 +79,7 @@ def test_method_that_marks_everything_scores_the_share_of_the_defect(classes: tu
     assert figures.fb_iou.mean == pytest.approx(BAR_PX / 64**2 / 2)
     assert figures.false_alarm_rate == Spread(1.0, 0.0)
     assert figures.false_alarm_area == Spread(1.0, 0.0)
+    assert figures.large_alarm_rate == Spread(1.0, 0.0)
 
 
 def test_every_image_is_segmented_once_a_method(classes: tuple[DefectClass, ...]) -> None:
@@ -109,6 +113,27 @@ def test_suggested_threshold_is_that_of_the_segmenter(classes: tuple[DefectClass
     (result,) = evaluate([Method("bright", BrightSegmenter(threshold=0.9))], classes, suggested).results
     assert {tally.threshold for tally in result.tallies} == {0.9}
     assert all(tally.overlap.tp == 0 for tally in result.tallies)
+
+
+def test_suggested_least_score_drops_regions(classes: tuple[DefectClass, ...]) -> None:
+    suggested = EvaluationConfig(shots=(1,), n_seeds=1, n_draws=1, threshold="suggested")
+    report = evaluate([Method("bright", BrightSegmenter(min_score=0.9))], classes, suggested)  # regions score 200 / 255
+    assert {(tally.min_score, tally.overlap.tp) for tally in report.results[0].tallies} == {(0.9, 0)}
+    assert report.figures("bright", 1).calibration_error == pytest.approx(1 - 200 / 255)
+
+
+def test_fixed_threshold_keeps_every_region(classes: tuple[DefectClass, ...]) -> None:
+    fixed = EvaluationConfig(shots=(1,), n_seeds=1, n_draws=1)
+    assert (
+        evaluate([Method("bright", BrightSegmenter(min_score=0.9))], classes, fixed).figures("bright", 1).iou.mean == 1
+    )
+
+
+def test_normals_are_registered_with_every_support_set(classes: tuple[DefectClass, ...]) -> None:
+    segmenter = BrightSegmenter()
+    cracks = [each for each in classes if each.name == "mt/cracks"]
+    evaluate([Method("bright", segmenter)], cracks, EvaluationConfig(shots=(1, 3), n_seeds=1, n_draws=1, n_normals=2))
+    assert segmenter.n_normals == {2}
 
 
 def test_unmarked_image_is_asked_yet_never_supports(classes: tuple[DefectClass, ...]) -> None:
@@ -153,5 +178,6 @@ def test_network_with_its_baselines_runs_by_the_same_protocol(plates: Path) -> N
     config = EvaluationConfig(shots=(1, 2), n_seeds=1, n_draws=1, max_queries=2, threshold="suggested")
     first, again = (evaluate(methods, open_folder(plates), config) for _ in range(2))
     assert [result.tallies for result in first.results] == [result.tallies for result in again.results]
-    assert [result.name for result in first.results] == ["LERENet", "pooled prototypes", "dense matching"]
+    names = [result.name for result in first.results]
+    assert names == ["LERENet", "pooled prototypes", "dense matching", "self-support"]
     assert "torch" in first.conditions

@@ -1,9 +1,14 @@
 from __future__ import annotations
 
+import json
+from dataclasses import asdict, replace
+
+import numpy as np
 import pytest
 
 from lerenet.evaluation.metrics import AlarmCounts, Spread, Tally, measure, spread
 from lerenet.imaging import OverlapCounts
+from lerenet.inference.reliability import ScoreBins
 
 
 def tally(
@@ -72,3 +77,26 @@ def test_false_alarm_rate_is_absent_without_defect_free_images() -> None:
     figures = measure([tally("a", 0, 0, (1, 0, 0, 1))])
     assert figures.false_alarm_rate is None
     assert figures.false_alarm_area is None
+
+
+def test_large_alarm_rate_is_the_share_of_defect_free_images_with_a_large_region() -> None:
+    tallies = [tally("a", 0, 0, (1, 0, 0, 1), AlarmCounts(4, 3, 400, 10, n_large=1))]
+    figures = measure(tallies)
+    assert close(figures.false_alarm_rate, 0.75, None)
+    assert close(figures.large_alarm_rate, 0.25, None)
+
+
+def test_calibration_error_pools_the_regions_of_all_tallies() -> None:
+    of_one = replace(tally("a", 0, 0, (1, 0, 0, 1)), reliability=ScoreBins.of(np.array([0.9]), np.array([False])))
+    of_other = replace(tally("a", 0, 1, (1, 0, 0, 1)), reliability=ScoreBins.of(np.array([0.9]), np.array([True])))
+    assert measure([of_one, of_other]).calibration_error == pytest.approx(0.4)
+    assert measure([tally("a", 0, 0, (1, 0, 0, 1))]).calibration_error is None
+
+
+def test_tally_survives_json() -> None:
+    before = replace(
+        tally("a", 0, 0, (1, 2, 3, 4), AlarmCounts(4, 3, 400, 10, n_large=1)),
+        min_score=0.35,
+        reliability=ScoreBins.of(np.array([0.2, 0.9]), np.array([False, True])),
+    )
+    assert Tally.from_document(json.loads(json.dumps(asdict(before)))) == before

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from lerenet.datasets.folder import DefectClass, LabelledImage, open_folder
 from lerenet.errors import ConfigurationError, DatasetError
-from lerenet.evaluation.folder import DefectClass, LabelledImage, open_folder
 from lerenet.evaluation.protocol import EvaluationConfig, plan_draws
 
 CONFIG = EvaluationConfig(shots=(1, 3), n_seeds=5, n_draws=4)
@@ -121,3 +121,48 @@ def test_groups_of_real_images_never_leak(name: str) -> None:
     for draw in plan_draws(found, EvaluationConfig()):
         assert len({image.group for image in draw.support}) == 5
         assert not {image.group for image in draw.support} & {image.group for image in draw.queries}
+
+
+WITH_NORMALS = EvaluationConfig(shots=(1, 3), n_seeds=5, n_draws=4, n_normals=2)
+
+
+def pitted() -> DefectClass:
+    return DefectClass("pits", images("abcdefgh"), images("abwxyzz", "n", is_marked=False), True)
+
+
+def test_registered_normals_are_of_views_that_are_nowhere_else() -> None:
+    for draw in plan_draws(pitted(), WITH_NORMALS):
+        views = [image.group for image in draw.registered]
+        others = {image.group for image in (*draw.support, *draw.queries, *draw.normals)}
+        assert len(set(views)) == 2
+        assert not set(views) & others
+        assert draw.normals
+
+
+def test_registered_normals_leave_supports_as_they_are() -> None:
+    with_normals, without = plan_draws(pitted(), WITH_NORMALS), plan_draws(pitted(), CONFIG)
+    assert [draw.support for draw in with_normals] == [draw.support for draw in without]
+    for draw, other in zip(with_normals, without, strict=True):
+        assert [image for image in other.queries if image in draw.queries] == list(draw.queries)
+
+
+def test_normals_of_one_group_each_count_as_a_view() -> None:
+    pits = DefectClass("pits", images("abcdefgh"), images("nnnn", "n", is_marked=False), True)
+    for draw in plan_draws(pits, WITH_NORMALS):
+        assert (len(draw.registered), len(draw.normals)) == (2, 2)
+
+
+def test_too_few_normals_to_register_are_refused() -> None:
+    pits = DefectClass("pits", images("abcdefgh"), images("xy", "n", is_marked=False), True)
+    with pytest.raises(DatasetError, match="need 3 defect-free views"):
+        plan_draws(pits, WITH_NORMALS)
+
+
+def test_class_without_normals_registers_none() -> None:
+    pits = DefectClass("pits", images("abcdefgh"), (), True)
+    assert all(draw.registered == () for draw in plan_draws(pits, WITH_NORMALS))
+
+
+def test_negative_number_of_normals_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="n_normals is -1"):
+        EvaluationConfig(n_normals=-1)

@@ -73,7 +73,7 @@ def test_table_stands_for_each_number_of_shots_with_the_note(report: Report) -> 
 
 
 def test_table_dashes_what_was_not_measured(report: Report) -> None:
-    of_five_shots = printed(report)[-12:]
+    of_five_shots = printed(report)[-15:]
     assert line_with(of_five_shots, "false-alarm rate").split()[-2] == "-"
 
 
@@ -106,3 +106,8 @@ def test_run_folder_holds_a_page_a_class(report: Report, tmp_path: Path) -> None
     pages = sorted((tmp_path / "overlays").iterdir())
     assert [page.name for page in pages] == ["mt-cracks.png", "steel-bars.png"]
     assert decode_image(pages[0].read_bytes(), ImageLimits()).shape[2] == 3
+
+
+def test_run_folder_holds_the_reliability_diagram(report: Report, tmp_path: Path) -> None:
+    write_report(report, tmp_path)
+    assert decode_image((tmp_path / "reliability.png").read_bytes(), ImageLimits()).ndim == 3

@@ -24,6 +24,7 @@ class Brightness:
     Remembers what it was asked.
 
     Attributes:
+        confidence: As a weights file might bring it.
         batches: Shape of each batch of images.
         pairs: Number of pairs of each call of `segment`.
         shots: Support images of each encoding.
@@ -34,6 +35,7 @@ class Brightness:
     def __init__(self, stride_multiple: int = 16, sharpness: float = 20.0) -> None:
         self.stride_multiple = stride_multiple
         self.sharpness = sharpness
+        self.confidence: tuple[float, float, float] | None = None
         self.batches: list[tuple[int, ...]] = []
         self.pairs: list[int] = []
         self.shots: list[list[int]] = []

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from lerenet.inference.regions import class_score, find_regions, read_map
+from lerenet.inference.confidence import Confidence
+from lerenet.inference.regions import MaskRule, mark_regions, read_map
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -21,54 +22,88 @@ def plate() -> NDArray[np.uint8]:
 
 
 def test_regions_are_eight_connected_boxes_largest_first() -> None:
-    _, regions = find_regions(plate(), 0.5)
+    regions = read_map(plate(), MaskRule(0.5)).regions
     assert [(r.bbox, r.area_px) for r in regions] == [((3, 2, 3, 2), 6), ((9, 7, 2, 2), 2)]
 
 
-def test_score_of_a_region_is_its_mean_probability() -> None:
-    _, regions = find_regions(plate(), 0.5)
-    assert [r.score for r in regions] == pytest.approx([0.6, 1.0])
+def test_score_of_a_region_is_its_mean_probability_without_calibration() -> None:
+    regions = read_map(plate(), MaskRule(0.5)).regions
+    assert [r.score for r in regions] == pytest.approx([0.6, 1.0], abs=0.002)
 
 
 def test_score_of_a_mixed_region_counts_every_pixel() -> None:
     q = np.zeros((4, 4), np.uint8)
     q[1, 1:4] = (204, 255, 153)
-    (region,) = find_regions(q, 0.5)[1]
+    (region,) = read_map(q, MaskRule(0.5)).regions
     assert region.score == pytest.approx(0.8)
 
 
+def test_score_counts_area_at_the_working_scale() -> None:
+    q = np.full((8, 8), 128, np.uint8)
+    (region,) = read_map(q, MaskRule(0.5, confidence=Confidence(0.0, 0.0, 1.0), scale=0.25)).regions
+    assert region.score == pytest.approx(4 / 5)  # 64 px are 4 at a quarter
+
+
+def test_score_does_not_depend_on_where_a_region_lies() -> None:
+    rule = MaskRule(0.5, confidence=Confidence(-1.0, 0.6, 0.2))
+    alone, beside = np.zeros((20, 20), np.uint8), np.full((50, 50), 20, np.uint8)
+    alone[2:6, 3:9] = beside[40:44, 1:7] = 200
+    beside[5:30, 20:45] = 250
+    assert read_map(alone, rule).regions[0].score == read_map(beside, rule).regions[1].score
+
+
 def test_small_regions_leave_the_mask() -> None:
-    mask, regions = find_regions(plate(), 0.5, min_area_px=3)
-    assert [r.area_px for r in regions] == [6]
-    assert mask.sum() == 6
+    found = read_map(plate(), MaskRule(0.5, min_area_px=3))
+    assert [r.area_px for r in found.regions] == [6]
+    assert found.mask.sum() == 6
 
 
 def test_region_of_exactly_the_least_area_stays() -> None:
-    assert len(find_regions(plate(), 0.5, min_area_px=2)[1]) == 2
+    assert len(read_map(plate(), MaskRule(0.5, min_area_px=2)).regions) == 2
+
+
+def test_unsure_regions_leave_the_mask() -> None:
+    found = read_map(plate(), MaskRule(0.5, min_score=0.7))
+    assert [r.area_px for r in found.regions] == [2]
+    assert found.mask.sum() == 2
+
+
+def test_region_of_exactly_the_least_score_stays() -> None:
+    least = read_map(plate(), MaskRule(0.5)).regions[0].score
+    assert len(read_map(plate(), MaskRule(0.5, min_score=least)).regions) == 2
 
 
 def test_mask_is_the_cut_of_the_map() -> None:
-    mask, _ = find_regions(plate(), 0.2)
-    np.testing.assert_array_equal(mask, plate() >= 51)
+    np.testing.assert_array_equal(read_map(plate(), MaskRule(0.2)).mask, plate() >= 51)
 
 
 def test_map_is_left_as_it_was() -> None:
     q = plate()
-    find_regions(q, 0.5, min_area_px=100)
+    read_map(q, MaskRule(0.5, min_area_px=100))
     np.testing.assert_array_equal(q, plate())
 
 
 def test_class_score_is_that_of_the_surest_region() -> None:
-    _, regions = find_regions(plate(), 0.5)
-    assert class_score(plate(), regions) == pytest.approx(1.0)
+    assert read_map(plate(), MaskRule(0.5)).score == pytest.approx(1.0, abs=0.002)
 
 
-def test_class_score_without_regions_is_the_highest_probability() -> None:
-    assert class_score(np.full((3, 3), 51, np.uint8), []) == pytest.approx(0.2)
+def test_class_score_remembers_a_region_that_was_dropped() -> None:
+    assert read_map(plate(), MaskRule(0.5, min_score=1.0)).score == pytest.approx(1.0, abs=0.002)
+
+
+def test_class_score_without_regions_is_that_of_the_surest_pixel() -> None:
+    assert read_map(np.full((3, 3), 51, np.uint8), MaskRule(0.5)).score == pytest.approx(0.2)
+
+
+def test_hits_count_the_pixels_of_each_region_on_the_truth() -> None:
+    found = mark_regions(plate(), 0.5)
+    truth = np.zeros_like(plate())
+    truth[2, :5], truth[8, 10], truth[7, 9] = 1, 1, 255
+    assert found.hits_px(truth).tolist() == [2, 1]
 
 
 def test_answer_adds_up_its_regions() -> None:
-    found = read_map(plate(), 0.5)
+    found = read_map(plate(), MaskRule(0.5))
     assert found.area_px == 8
     assert found.area_fraction == pytest.approx(8 / 120)
     assert found.bbox == (3, 2, 8, 7)
@@ -76,14 +111,14 @@ def test_answer_adds_up_its_regions() -> None:
 
 
 def test_answer_for_a_clean_plate_marks_nothing() -> None:
-    found = read_map(np.full((5, 6), 26, np.uint8), 0.5)
+    found = read_map(np.full((5, 6), 26, np.uint8), MaskRule(0.5))
     assert (found.regions, found.area_px, found.bbox) == ((), 0, None)
     assert found.mask.shape == (5, 6)
     assert not found.mask.any()
 
 
 def test_answer_for_a_full_map_is_one_region() -> None:
-    found = read_map(np.full((5, 6), 255, np.uint8), 0.5)
+    found = read_map(np.full((5, 6), 255, np.uint8), MaskRule(0.5))
     assert found.bbox == (0, 0, 6, 5)
-    assert found.score == 1.0
+    assert found.score == pytest.approx(1.0, abs=0.002)
     assert found.area_fraction == 1.0

@@ -9,6 +9,7 @@ import torch
 from builders import plate_pairs, tiny_network
 from inference.fakes import CPU, Brightness, encoding_of, largest_difference
 from lerenet.imaging import Shot
+from lerenet.inference.regions import MaskRule, read_map
 from lerenet.inference.segmenter import ClassEncoding, SegmentationJob, Segmenter
 
 if TYPE_CHECKING:
@@ -265,11 +266,16 @@ def test_half_precision_stays_near_full_precision() -> None:
 # -- assessment
 
 
-def test_single_shot_gets_the_default_threshold_unassessed() -> None:
-    network = Brightness()
-    assessment = Segmenter(network, CPU).assess([spotted((64, 64), (5, 5, 20, 20))])
+def test_single_shot_has_no_overlap_to_tell() -> None:
+    assessment = Segmenter(Brightness(), CPU).assess([spotted((64, 64), (5, 5, 20, 20))])
     assert (assessment.threshold, assessment.loo_iou) == (0.5, None)
-    assert network.batches == []
+
+
+def test_single_shot_is_tried_on_itself_turned_by_quarters() -> None:
+    network = Brightness()
+    Segmenter(network, CPU).assess([spotted((64, 96), (5, 5, 20, 20))])
+    assert network.shots == [[0]]
+    assert network.batches == [(1, 3, 64, 96), (3, 3, 96, 96)]
 
 
 def test_each_shot_is_judged_by_the_others_alone() -> None:
@@ -298,8 +304,8 @@ def test_assessment_of_large_shots_judges_their_crops() -> None:
     assert network.shots == [[2, 3], [0, 1]]
 
 
-def test_assessment_raises_the_threshold_of_a_class_with_bright_background() -> None:
-    """Background nearly as bright as the defect lies above one half, and only a higher threshold parts them."""
+def test_assessment_parts_a_class_from_bright_background() -> None:
+    """Background nearly as bright as the defect lies above one half: a higher threshold or a least score parts them."""
 
     def washed_out(seed: int) -> Shot:
         mask = np.zeros((96, 96), np.uint8)
@@ -308,16 +314,41 @@ def test_assessment_raises_the_threshold_of_a_class_with_bright_background() -> 
         image[60:90, 60:90] = 130
         return Shot((image + np.random.default_rng(seed).integers(0, 9, image.shape)).astype(np.uint8), mask)
 
-    assessment = Segmenter(Brightness(), CPU).assess([washed_out(0), washed_out(1)])
-    assert assessment.threshold > 0.7
+    segmenter, shots = Segmenter(Brightness(), CPU), [washed_out(0), washed_out(1)]
+    assessment = segmenter.assess(shots)
+    ((q,),) = segmenter.segment([SegmentationJob(shots[0].image, (segmenter.encode(shots),))])
+    rule = MaskRule(assessment.threshold, min_score=assessment.min_score, confidence=assessment.confidence)
+    assert q[75, 75] > 128
     assert assessment.loo_iou == 1.0
+    np.testing.assert_array_equal(read_map(q, rule).mask, shots[0].mask)
 
 
-def test_assessment_uses_normals() -> None:
+def test_each_normal_is_judged_without_itself() -> None:
     network = Brightness()
     shots = [spotted((64, 64), (5, 5, 20, 20), seed=n) for n in range(2)]
-    Segmenter(network, CPU).assess(shots, [spotted((64, 64)).image])
-    assert network.n_normals == [1, 1]
+    Segmenter(network, CPU).assess(shots, [spotted((64, 64)).image] * 3)
+    assert network.n_normals == [3, 3, 2, 2, 2]
+    assert network.shots == [[1], [0], [0, 1], [0, 1], [0, 1]]
+
+
+def test_only_normal_is_judged_by_the_shots_alone() -> None:
+    network = Brightness()
+    Segmenter(network, CPU).assess([spotted((64, 64), (5, 5, 20, 20))], [spotted((64, 64)).image])
+    assert network.n_normals == [1, 0]
+
+
+def test_normal_with_a_spot_makes_the_class_doubt_its_regions() -> None:
+    shots = [spotted((64, 64), (5, 5, 20, 20), seed=n) for n in range(2)]
+    normal = spotted((64, 64), (40, 40, 10, 10), seed=7).image
+    segmenter = Segmenter(Brightness(), CPU)
+    assert segmenter.assess(shots, [normal]).confidence.bias < segmenter.assess(shots).confidence.bias
+
+
+def test_assessment_starts_from_the_confidence_of_the_network() -> None:
+    network = Brightness()
+    network.confidence = (-1.0, 0.5, 0.25)
+    found = Segmenter(network, CPU).assess([spotted((64, 64), (5, 5, 20, 20))]).confidence
+    assert found[1:] == (0.5, 0.25)
 
 
 # -- the rest

@@ -3,6 +3,7 @@ from __future__ import annotations
 import time
 import weakref
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import TypeVar
 
 import numpy as np
@@ -15,6 +16,7 @@ from lerenet.inference.encodings import ClassEncoding
 from lerenet.observability import Metrics
 from lerenet.runtime import Finding, SegmentationQuery, SegmentedFrame
 from lerenet.runtime.device_queue import DeviceQueue
+from lerenet.runtime.findings import read_finding
 from lerenet.runtime.pools import ThreadPool
 from lerenet.runtime.segmentation import Segmentation
 from lerenet.settings import Settings
@@ -95,6 +97,24 @@ async def test_classes_whose_maps_would_fill_the_memory_go_in_several_jobs(
     for one, other in zip(whole.classes, parted.classes, strict=True):
         assert (one.name, one.segmented.score) == (other.name, other.segmented.score)
         assert np.array_equal(one.q, other.q)
+
+
+def test_finding_follows_the_least_score_of_the_class_unless_the_request_has_its_own() -> None:
+    q = np.zeros((20, 20), np.uint8)
+    q[5:9, 5:9] = 204  # 16 px of p = 0.8, of which 4 are left at half the scale
+    record = new_class("pits", (), (), Parameters())
+    encoding = ClassEncoding(0.5, LevelSegmenter().encode([Shot(q, np.ones_like(q))]).encoding)
+    unsure = ResolvedClass(record, encoding, 0.5, min_score=0.6, confidence=(-2.0, 1.0, 0.0))
+    sure_of_area = replace(unsure, confidence=(-2.0, 1.0, 1.5))
+
+    def area_px(each: ResolvedClass[ClassEncoding], query: SegmentationQuery) -> int:
+        return read_finding(q, q.shape, 0, each, query).segmented.area_px
+
+    assert area_px(unsure, SegmentationQuery()) == 0
+    assert area_px(unsure, SegmentationQuery(min_score=0.3)) == 16
+    finding = read_finding(q, q.shape, 0, sure_of_area, SegmentationQuery())
+    assert (finding.segmented.area_px, finding.min_score) == (16, 0.6)
+    assert finding.segmented.score == pytest.approx(1 / (1 + np.exp(2.0 - np.log(4.0) - 1.5 * np.log(4.0))))
 
 
 async def test_outside_of_a_region_of_interest_nothing_is_marked_at_any_threshold(queue: DeviceQueue) -> None:

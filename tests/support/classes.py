@@ -81,6 +81,8 @@ class Encoded:
 class Assessed:
     threshold: float
     loo_iou: float | None
+    min_score: float = 0.45
+    confidence: tuple[float, float, float] = (-1.0, 0.75, 0.25)
 
 
 @dataclass

@@ -68,15 +68,21 @@ def test_revision_is_stable_across_versions() -> None:
     assert revision_of(shots, (), Parameters(threshold=0.25, min_area_px=4, description="ä")) == "0d166e5ed7e7cf00"
 
 
+def test_revision_depends_on_a_least_score() -> None:
+    (made,) = content(1).shots
+    assert revision_of((made,), (), Parameters()) != revision_of((made,), (), Parameters(min_score=0.0))
+
+
 def test_mask_digest_tells_sizes_apart() -> None:
     assert mask_pixels_sha256(np.ones((4, 6), np.uint8)) != mask_pixels_sha256(np.ones((6, 4), np.uint8))
 
 
-@pytest.mark.parametrize("threshold", [-0.01, 1.01, float("nan"), float("inf")])
-def test_parameters_refuse_a_threshold_outside_its_range(threshold: float) -> None:
+@pytest.mark.parametrize("name", ["threshold", "min_score"])
+@pytest.mark.parametrize("value", [-0.01, 1.01, float("nan"), float("inf")])
+def test_parameters_refuse_a_probability_outside_its_range(name: str, value: float) -> None:
     with pytest.raises(MalformedRequest) as caught:
-        Parameters(threshold=threshold)
-    assert caught.value.pointer == "/threshold"
+        Parameters(**{name: value})  # type: ignore[arg-type]
+    assert caught.value.pointer == f"/{name}"
 
 
 def test_parameters_refuse_a_negative_area() -> None:
@@ -90,7 +96,7 @@ def test_parameters_refuse_a_long_description() -> None:
 
 
 def test_record_survives_its_document() -> None:
-    made, _ = record("a", 1, 2, parameters=Parameters(threshold=0.1, min_area_px=7, description="b"))
+    made, _ = record("a", 1, 2, parameters=Parameters(threshold=0.1, min_area_px=7, description="b", min_score=0.25))
     read = from_document(to_document(made))
     assert read == made
     assert read.revised_at == made.revised_at

@@ -270,6 +270,16 @@ async def test_patch_makes_a_revision_without_encoding(registry: Registry, netwo
     assert work_done(network) == done
 
 
+async def test_patch_sets_the_least_score(registry: Registry) -> None:
+    first = (await registry.create("a", shots(1, 2))).registered
+    assert first.min_score == 0.45
+    assert (await registry.patch("a", ParameterChanges(min_score=0.0))).registered.min_score == 0.0
+    (resolved,) = await registry.resolve(["a"])
+    assert (resolved.min_score, resolved.confidence) == (0.0, (-1.0, 0.75, 0.25))
+    back = (await registry.patch("a", ParameterChanges(min_score=None))).registered
+    assert (back.min_score, back.record.revision) == (0.45, first.record.revision)
+
+
 async def test_patch_leaves_what_it_does_not_mention(registry: Registry) -> None:
     await registry.create("a", shots(1), mentioned=ParameterChanges(0.7, 3, "b"))
     tuned = (await registry.patch("a", ParameterChanges(description="c"))).registered.record

@@ -10,7 +10,7 @@ from lerenet.errors import LimitExceeded, RegistryError
 from lerenet.support import KEPT_REVISIONS, AssessmentRecord, Limits, Parameters, SqliteStore
 from support.classes import LIMITS, commit, record, shots
 
-ASSESSMENT = AssessmentRecord(scale=0.5, threshold=0.35, loo_iou=None)
+ASSESSMENT = AssessmentRecord(0.5, 0.35, None, min_score=0.6, confidence=(-1.25, 0.5, 0.125))
 
 
 def test_store_knows_nothing_at_first(store: SqliteStore) -> None:

@@ -108,6 +108,29 @@ def test_opening_refuses_an_index_that_is_no_database(store: SqliteStore, root: 
         SqliteStore(root)
 
 
+def test_opening_makes_room_for_assessments_that_an_older_version_kept_otherwise(
+    store: SqliteStore, root: Path
+) -> None:
+    made = commit(store, "a", 1)
+    store.close()
+    with sqlite3.connect(root / "index.sqlite3") as connection:
+        connection.execute("DROP TABLE assessments")
+        connection.execute(
+            """CREATE TABLE assessments (support_digest TEXT, weights_digest TEXT, scale REAL, threshold REAL,
+               loo_iou REAL, PRIMARY KEY (support_digest, weights_digest)) WITHOUT ROWID"""
+        )
+        connection.execute("INSERT INTO assessments VALUES (?, 'w1', 1.0, 0.5, NULL)", (made.support_digest,))
+        connection.execute("PRAGMA user_version = 1")
+    connection.close()
+    again = SqliteStore(root)
+    assert again.current("a") == made
+    assert again.assessments([made.support_digest], "w1") == {}
+    kept = AssessmentRecord(1.0, 0.5, None, 0.25)
+    again.save_assessment(made.support_digest, "w1", kept)
+    assert again.assessments([made.support_digest], "w1") == {made.support_digest: kept}
+    again.close()
+
+
 def test_opening_refuses_an_index_of_a_newer_version(store: SqliteStore, root: Path) -> None:
     store.close()
     with sqlite3.connect(root / "index.sqlite3") as connection:

@@ -50,6 +50,8 @@ CLASS_EXAMPLE: Document = {
     "threshold": 0.5,
     "suggested_threshold": 0.5,
     "min_area_px": 0,
+    "min_score": 0.5,
+    "suggested_min_score": 0.5,
     "scale": 1.0,
     "quality": None,
 }
@@ -68,6 +70,7 @@ RESULT_EXAMPLE: Document = {
                     "revision": "9f2d04c1a7be3358",
                     "score": 0.91,
                     "threshold": 0.5,
+                    "min_score": 0.5,
                     "area_px": 4,
                     "area_fraction": 0.166667,
                     "bbox": [1, 1, 2, 2],

@@ -36,6 +36,9 @@ Threshold = Annotated[
     float, Field(ge=0, le=1, allow_inf_nan=False, description="Probability from which a pixel is marked")
 ]
 MinArea = Annotated[int, Field(ge=0, le=2**31, description="Regions of fewer pixels are left out")]
+MinScore = Annotated[
+    float, Field(ge=0, le=1, allow_inf_nan=False, description="Regions that are less surely right are left out")
+]
 Bits = Annotated[
     Literal[12, 16],
     BeforeValidator(_depth),
@@ -63,6 +66,7 @@ class SegmentParameters(Strict):
     ]
     threshold: Annotated[Threshold | None, Field(description="Instead of each class's own")] = None
     min_area_px: Annotated[MinArea | None, Field(description="Instead of each class's own")] = None
+    min_score: Annotated[MinScore | None, Field(description="Instead of each class's own")] = None
     roi: Annotated[
         str | None,
         Field(
@@ -78,7 +82,7 @@ class SegmentParameters(Strict):
     def query(self) -> SegmentationQuery:
         """The same for the runtime."""
         roi = None if self.roi is None else cast(tuple[int, int, int, int], tuple(map(int, self.roi.split(","))))
-        return SegmentationQuery(tuple(self.classes), self.threshold, self.min_area_px, roi, self.bits)
+        return SegmentationQuery(tuple(self.classes), self.threshold, self.min_area_px, roi, self.bits, self.min_score)
 
 
 class ShotParameters(Strict):
@@ -93,6 +97,7 @@ class ClassParameters(Strict):
 
     threshold: Annotated[Threshold | None, Field(description="null returns to the suggested one")] = None
     min_area_px: MinArea = 0
+    min_score: Annotated[MinScore | None, Field(description="null returns to the suggested one")] = None
     description: Annotated[str, Field(max_length=2_000)] = ""
 
     def mentioned(self) -> ParameterChanges:
@@ -102,11 +107,12 @@ class ClassParameters(Strict):
             threshold=self.threshold if "threshold" in sent else UNSET,
             min_area_px=self.min_area_px if "min_area_px" in sent else UNSET,
             description=self.description if "description" in sent else UNSET,
+            min_score=self.min_score if "min_score" in sent else UNSET,
         )
 
     def complete(self) -> Parameters:
         """All of them; those not sent have their defaults."""
-        return Parameters(self.threshold, self.min_area_px, self.description)
+        return Parameters(self.threshold, self.min_area_px, self.description, self.min_score)
 
 
 class ReplacementParameters(ClassParameters, ShotParameters):

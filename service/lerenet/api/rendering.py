@@ -26,6 +26,7 @@ def class_result(finding: Finding, form: MaskFormat) -> ClassResult:
         revision=finding.revision,
         score=round(segmented.score, DECIMALS),
         threshold=finding.threshold,
+        min_score=finding.min_score,
         area_px=segmented.area_px,
         area_fraction=round(segmented.area_fraction, 2 * DECIMALS),
         bbox=segmented.bbox,

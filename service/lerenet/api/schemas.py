@@ -70,6 +70,8 @@ class SupportClassBody(Body):
     threshold: Fraction = Field(description="The one in force: yours, else the suggested one")
     suggested_threshold: Fraction | None
     min_area_px: int
+    min_score: Fraction = Field(description="Least score of a region; the one in force: yours, else the suggested one")
+    suggested_min_score: Fraction | None
     scale: float | None = Field(description="Working scale: 1, 0.5, 0.25 or 0.125")
     quality: Quality | None = Field(description="null for a single shot")
 
@@ -88,6 +90,8 @@ class SupportClassBody(Body):
             threshold=registered.threshold,
             suggested_threshold=None if assessment is None else assessment.threshold,
             min_area_px=record.parameters.min_area_px,
+            min_score=registered.min_score,
+            suggested_min_score=None if assessment is None else assessment.min_score,
             scale=registered.scale,
             quality=None if registered.loo_iou is None else Quality(loo_iou=registered.loo_iou),
         )
@@ -126,7 +130,7 @@ class RegionBody(Body):
 
     bbox: Box
     area_px: int
-    score: Fraction = Field(description="Mean probability of its pixels")
+    score: Fraction = Field(description="Probability that the region is right: the share of such regions that are")
 
 
 class ClassResult(Body):
@@ -134,8 +138,9 @@ class ClassResult(Body):
 
     name: str
     revision: str
-    score: Fraction = Field(description="Highest score of a region; without regions, the highest probability")
+    score: Fraction = Field(description="Highest score of a region, even if left out; without any, of the surest pixel")
     threshold: Fraction
+    min_score: Fraction
     area_px: int
     area_fraction: Fraction
     bbox: Box | None

@@ -99,6 +99,7 @@ class Client:
         threshold: float | None = None,
         min_area_px: int | None = None,
         description: str | None = None,
+        min_score: float | None = None,
     ) -> SupportClass:
         """Registers a class; it is ready to use when this returns. The same content again changes nothing.
 
@@ -110,6 +111,7 @@ class Client:
             threshold: Probability from which a pixel is marked, 0 to 1; None leaves it to the service.
             min_area_px: Regions of fewer pixels are left out.
             description: Free text.
+            min_score: Regions of a lower score are left out, 0 to 1; None leaves it to the service.
 
         Raises:
             InvalidSupport: There are no shots.
@@ -121,7 +123,7 @@ class Client:
             *mask_parts([mask for _, mask in shots]),
             *image_parts("normals", normals),
         ]
-        fields = _sent(threshold=threshold, min_area_px=min_area_px, description=description)
+        fields = _sent(threshold=threshold, min_area_px=min_area_px, description=description, min_score=min_score)
         call = ("PUT", _class_path(name)) if replace else ("POST", "/support")
         response = self._connection.ask(
             *call,
@@ -157,6 +159,7 @@ class Client:
         threshold: float | None = None,
         *,
         min_area_px: int | None = None,
+        min_score: float | None = None,
         roi: tuple[int, int, int, int] | None = None,
         bits: Literal[12, 16] = 16,
         mask: MaskForm = "binary",
@@ -168,6 +171,7 @@ class Client:
             classes: As `name` or `name@revision`; None for all.
             threshold: Instead of each class's own, 0 to 1.
             min_area_px: Instead of each class's own.
+            min_score: Instead of each class's own, 0 to 1.
             roi: `(x, y, w, h)` in pixels as displayed: only this part of each image is looked at.
             bits: Depth of 16-bit grey images.
             mask: What each result holds as its mask: see `ClassResult.mask`.
@@ -181,6 +185,7 @@ class Client:
             classes=None if classes is None else ",".join([classes] if isinstance(classes, str) else classes),
             threshold=threshold,
             min_area_px=min_area_px,
+            min_score=min_score,
             roi=None if roi is None else ",".join(map(str, roi)),
             bits=bits,
             format=_FORMATS[mask],

@@ -67,6 +67,7 @@ class SupportClass:
         min_area_px: Regions of fewer pixels are left out.
         scale: Working scale, 1 to 0.125; None until the class is prepared for the weights in use.
         quality: None for a single shot.
+        min_score: Regions of a lower score are left out, 0 to 1.
     """
 
     name: str
@@ -79,11 +80,12 @@ class SupportClass:
     min_area_px: int
     scale: float | None = None
     quality: Quality | None = None
+    min_score: float = 0.0
 
 
 @dataclass(frozen=True)
 class Region:
-    """An 8-connected region of a mask; `score` is the mean probability of its pixels."""
+    """An 8-connected region of a mask; `score` is the probability that it is right, 0 to 1."""
 
     bbox: Box
     area_px: int
@@ -97,7 +99,7 @@ class ClassResult:
     Attributes:
         name: Of the class.
         revision: Of the class.
-        score: Highest score of a region; without regions, the highest probability, 0 to 1.
+        score: Highest score of a region, also of one left out; where there is none, that of the most probable pixel.
         threshold: The one that made the mask.
         area_px: Marked pixels.
         area_fraction: Their share of the image, 0 to 1.
@@ -105,6 +107,7 @@ class ClassResult:
         regions: The parts of the mask.
         mask: (H, W) uint8 in {0, 1}; the probability as `round(255 p)` where `probability` was asked for; None where
             `none` was.
+        min_score: Least score of a region in the mask.
     """
 
     name: str
@@ -116,6 +119,7 @@ class ClassResult:
     bbox: Box | None
     regions: tuple[Region, ...]
     mask: MaskField = None
+    min_score: float = 0.0
 
     @property
     def binary_mask(self) -> Mask:

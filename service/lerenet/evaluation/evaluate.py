@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING
 import torch
 
 from lerenet import __version__
+from lerenet.datasets.reading import find_unmarked, read_shot
 from lerenet.evaluation.measurement import Answer, add_answer, answer_draws, asked_images, encode_draws
 from lerenet.evaluation.metrics import Tally
 from lerenet.evaluation.protocol import plan_draws
-from lerenet.evaluation.reading import find_unmarked, read_shot
 from lerenet.evaluation.report import ClassSummary, MethodResult, Report
 from lerenet.evaluation.sheets import ClassSheet, SheetRow, shrink_mask, shrink_shot
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from lerenet.evaluation.folder import DefectClass, LabelledImage
+    from lerenet.datasets.folder import DefectClass, LabelledImage
     from lerenet.evaluation.methods import Method
     from lerenet.evaluation.protocol import EvaluationConfig, SupportDraw
     from lerenet.imaging.masks import Mask
@@ -161,7 +161,10 @@ def _run(method: Method, plans: Sequence[_Plan], config: EvaluationConfig, meter
 def _tally(method: Method, plan: _Plan, config: EvaluationConfig, meter: _Meter) -> Iterator[Tally]:
     name = plan.defect_class.name
     support_sets = encode_draws(method.segmenter, plan.draws, config)
-    tallies = {s: Tally(name, s.draw.seed, s.draw.index, s.n_shots, s.threshold) for s in support_sets}
+    tallies = {
+        s: Tally(name, s.draw.seed, s.draw.index, s.n_shots, s.rule.threshold, min_score=s.rule.min_score)
+        for s in support_sets
+    }
     for answer in answer_draws(method.segmenter, support_sets, config, lambda n: meter.advance(method.name, name, n)):
         tallies[answer.support_set] = add_answer(tallies[answer.support_set], answer)
         plan.sketch.note(method.name, answer)

@@ -5,20 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
-import numpy as np
-
+from lerenet.datasets.reading import read_shot
 from lerenet.evaluation.metrics import AlarmCounts, Tally
-from lerenet.evaluation.reading import read_shot
-from lerenet.imaging.masks import mask_from_probability
 from lerenet.imaging.overlap import overlap
+from lerenet.inference.assessment import ALARM_PX
+from lerenet.inference.regions import MaskRule, SegmentedClass, mark_regions, read_map
+from lerenet.inference.reliability import ScoreBins, judge_regions
 from lerenet.inference.segmenter import SegmentationJob
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    import numpy as np
     from numpy.typing import NDArray
 
-    from lerenet.evaluation.folder import LabelledImage
+    from lerenet.datasets.folder import LabelledImage
     from lerenet.evaluation.protocol import EvaluationConfig, SupportDraw
     from lerenet.imaging.images import Image
     from lerenet.imaging.masks import Mask
@@ -38,7 +39,7 @@ class ShotSegmenter(Protocol):
         """Encodes a support set."""
 
     def assess(self, shots: Sequence[Shot], normals: Sequence[Image]) -> Assessment:
-        """Suggests a threshold from the support set alone."""
+        """Suggests a threshold and a least score from the support set alone."""
 
     def segment(self, jobs: Sequence[SegmentationJob]) -> Sequence[Sequence[NDArray[np.uint8]]]:
         """(H, W) uint8 probability map of each class of each job."""
@@ -51,13 +52,13 @@ class SupportSet:
     Attributes:
         draw: The draw it is of.
         n_shots: Its number of shots.
-        threshold: Threshold of its masks.
+        rule: What makes its masks.
         encoding: What the segmenter made of it.
     """
 
     draw: SupportDraw
     n_shots: int
-    threshold: float
+    rule: MaskRule
     encoding: ClassEncoding
 
 
@@ -69,13 +70,20 @@ class Answer:
         image: Which image.
         truth: Its pixels and true mask, which is empty for a defect-free image.
         support_set: What it was segmented with.
-        mask: (H, W) uint8 in {0, 1}.
+        found: Its mask and regions.
+        reliability: Its regions above the threshold, judged by the truth.
     """
 
     image: LabelledImage
     truth: Shot
     support_set: SupportSet
-    mask: Mask
+    found: SegmentedClass
+    reliability: ScoreBins
+
+    @property
+    def mask(self) -> Mask:
+        """(H, W) uint8 in {0, 1}."""
+        return self.found.mask
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,26 +130,41 @@ def answer_draws(
     for batch in _batches(_requests(support_sets, config)):
         for request, maps in zip(batch, segmenter.segment([request.job for request in batch]), strict=True):
             for support_set, probability in zip(request.asking, maps, strict=True):
-                mask = mask_from_probability(probability, support_set.threshold)
-                yield Answer(request.image, request.truth, support_set, mask)
+                yield _answer(request, support_set, probability)
         on_images(len(batch))
+
+
+def _answer(request: _Request, support_set: SupportSet, q: NDArray[np.uint8]) -> Answer:
+    rule, truth = support_set.rule, request.truth
+    marked = mark_regions(q, rule.threshold)
+    scores = rule.scores(marked.means, marked.areas_px.astype(float))
+    reliability = ScoreBins.of(scores, judge_regions(marked.hits_px(truth.mask), marked.areas_px))
+    return Answer(request.image, truth, support_set, read_map(q, rule), reliability)
 
 
 def add_answer(tally: Tally, answer: Answer) -> Tally:
     """The tally with one more answer counted: as a query, or as a defect-free image when it has no mask on disk."""
+    tally = replace(tally, reliability=tally.reliability + answer.reliability)
     if answer.image.mask_path is not None:
         counts = overlap(answer.mask, answer.truth.mask)
         return replace(tally, n_queries=tally.n_queries + 1, overlap=tally.overlap + counts)
-    marked_px = int(np.count_nonzero(answer.mask))
-    return replace(tally, alarms=tally.alarms + AlarmCounts(1, int(marked_px > 0), answer.mask.size, marked_px))
+    marked_px, is_large = answer.found.area_px, any(region.area_px > ALARM_PX for region in answer.found.regions)
+    counted = AlarmCounts(1, int(marked_px > 0), answer.mask.size, marked_px, int(is_large))
+    return replace(tally, alarms=tally.alarms + counted)
 
 
 def _encode_draw(segmenter: ShotSegmenter, draw: SupportDraw, config: EvaluationConfig) -> Iterator[SupportSet]:
     shots = [read_shot(image, config.label_rule, config.limits) for image in draw.support]
+    normals = [read_shot(image, config.label_rule, config.limits).image for image in draw.registered]
     for n_shots in config.shots:
         chosen = shots[:n_shots]
-        threshold = segmenter.assess(chosen, ()).threshold if config.threshold == "suggested" else config.threshold
-        yield SupportSet(draw, n_shots, threshold, segmenter.encode(chosen, ()))
+        encoding = segmenter.encode(chosen, normals)
+        if config.threshold == "suggested":
+            found = segmenter.assess(chosen, normals)
+            rule = MaskRule(found.threshold, 0, found.min_score, found.confidence, encoding.scale)
+        else:
+            rule = MaskRule(config.threshold, scale=encoding.scale)
+        yield SupportSet(draw, n_shots, rule, encoding)
 
 
 def _requests(support_sets: Sequence[SupportSet], config: EvaluationConfig) -> Iterator[_Request]:

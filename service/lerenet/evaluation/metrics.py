@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lerenet.imaging.overlap import OverlapCounts
+from lerenet.inference.reliability import ScoreBins
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,7 @@ class AlarmCounts:
     Attributes:
         n_images: Defect-free images segmented.
         n_alarms: Those whose mask was not empty.
+        n_large: Those with a region of more than `ALARM_PX` pixels.
         n_pixels: Pixels of all of them.
         alarm_px: Pixels marked in them.
     """
@@ -32,6 +34,7 @@ class AlarmCounts:
     n_alarms: int = 0
     n_pixels: int = 0
     alarm_px: int = 0
+    n_large: int = 0
 
     def __add__(self, other: AlarmCounts) -> AlarmCounts:
         return AlarmCounts(
@@ -39,6 +42,7 @@ class AlarmCounts:
             self.n_alarms + other.n_alarms,
             self.n_pixels + other.n_pixels,
             self.alarm_px + other.alarm_px,
+            self.n_large + other.n_large,
         )
 
 
@@ -55,6 +59,8 @@ class Tally:
         n_queries: Query images segmented.
         overlap: Their pixels by prediction and truth.
         alarms: What was marked on defect-free images.
+        min_score: Least score of a region in the masks.
+        reliability: All regions above the threshold, in queries and defect-free images, also those of a lower score.
     """
 
     class_name: str
@@ -65,6 +71,19 @@ class Tally:
     n_queries: int = 0
     overlap: OverlapCounts = field(default_factory=OverlapCounts)
     alarms: AlarmCounts = field(default_factory=AlarmCounts)
+    min_score: float = 0.0
+    reliability: ScoreBins = field(default_factory=ScoreBins)
+
+    @staticmethod
+    def from_document(document: Mapping[str, Any]) -> Tally:
+        """Back from `dataclasses.asdict`, also by way of JSON."""
+        bins = {name: tuple(values) for name, values in document["reliability"].items()}
+        nested = {
+            "overlap": OverlapCounts(**document["overlap"]),
+            "alarms": AlarmCounts(**document["alarms"]),
+            "reliability": ScoreBins(**bins),
+        }
+        return Tally(**(dict(document) | nested))
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +110,8 @@ class Figures:
         false_alarm_rate: Share of defect-free images with a mask that is not empty, over seeds; of several classes the
             mean over those that have such images. None without any.
         false_alarm_area: Share of the pixels of defect-free images that are marked, likewise.
+        large_alarm_rate: Share of defect-free images with a region of more than `ALARM_PX` pixels, likewise.
+        calibration_error: Expected calibration error of the region scores, 0 to 1; None where nothing was marked.
     """
 
     iou: Spread
@@ -98,6 +119,8 @@ class Figures:
     fb_iou: Spread
     false_alarm_rate: Spread | None
     false_alarm_area: Spread | None
+    large_alarm_rate: Spread | None
+    calibration_error: float | None
 
 
 def spread(values: Sequence[float]) -> Spread:
@@ -116,7 +139,14 @@ def measure(tallies: Sequence[Tally]) -> Figures:
         fb_iou=spread([_fb_iou(part) for part in _by_seed(tallies)]),
         false_alarm_rate=_alarm_spread(tallies, lambda alarms: alarms.n_alarms / alarms.n_images),
         false_alarm_area=_alarm_spread(tallies, lambda alarms: alarms.alarm_px / alarms.n_pixels),
+        large_alarm_rate=_alarm_spread(tallies, lambda alarms: alarms.n_large / alarms.n_images),
+        calibration_error=pooled_reliability(tallies).error,
     )
+
+
+def pooled_reliability(tallies: Iterable[Tally]) -> ScoreBins:
+    """All judged regions together."""
+    return sum((tally.reliability for tally in tallies), ScoreBins())
 
 
 def _iou(tallies: Sequence[Tally]) -> float:

@@ -3,6 +3,9 @@
 For each class and seed a few support draws are made. A draw takes as many support images as the largest number of
 shots, each from another group; the 1-shot support set is the first image of the 5-shot one. Its queries are images of
 groups that support nothing in this draw, the same for every number of shots: rows differ in method or shots alone.
+
+A draw may register defect-free images as well. They too are of groups of their own: none that supports, is a query or
+is asked for false alarms. Fewer or more of them change the queries of a draw only where a group has to leave.
 """
 
 from __future__ import annotations
@@ -13,14 +16,14 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from lerenet.datasets.labels import LABEL_RULES, LabelRule
 from lerenet.errors import ConfigurationError, DatasetError
-from lerenet.evaluation.labels import LABEL_RULES, LabelRule
 from lerenet.imaging.images import ImageLimits
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from lerenet.evaluation.folder import DefectClass, LabelledImage
+    from lerenet.datasets.folder import DefectClass, LabelledImage
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +36,9 @@ class EvaluationConfig:
         n_draws: Support draws a class and seed.
         max_queries: Most query images a draw; None for all.
         max_normals: Most defect-free images a draw; None for all.
-        threshold: Of the masks, 0 to 1; `suggested` takes for each support set what registration would suggest.
+        n_normals: Defect-free images registered with every support set, each of another group.
+        threshold: Of the masks, 0 to 1, with every region kept; `suggested` takes for each support set the threshold
+            and the least score that registration would suggest.
         label_rule: What makes a label of a grey mask.
         limits: Bounds on the images that are read.
     """
@@ -43,6 +48,7 @@ class EvaluationConfig:
     n_draws: int = 3
     max_queries: int | None = 60
     max_normals: int | None = 60
+    n_normals: int = 0
     threshold: float | Literal["suggested"] = 0.5
     label_rule: LabelRule = "gt127"
     limits: ImageLimits = field(default_factory=ImageLimits)
@@ -58,6 +64,8 @@ class EvaluationConfig:
         counts = (self.n_seeds, self.n_draws, self.max_queries or 1, self.max_normals or 1)
         if min(counts) < 1 or 0 in (self.max_queries, self.max_normals):
             raise ConfigurationError("seeds, draws, max_queries and max_normals are at least 1")
+        if self.n_normals < 0:
+            raise ConfigurationError(f"n_normals is {self.n_normals}; register 0 or more defect-free images")
         if self.threshold != "suggested" and not 0 <= self.threshold <= 1:
             raise ConfigurationError(f"the threshold is `suggested` or between 0 and 1, not {self.threshold}")
         if self.label_rule not in LABEL_RULES:
@@ -79,6 +87,7 @@ class SupportDraw:
         support: `max_shots` images of distinct groups; the first K are the K-shot support set.
         queries: Images with masks, of groups that are not in `support`.
         normals: Defect-free images, of groups that are not in `support`.
+        registered: Defect-free images that belong to the support set, of groups that are nowhere else in the draw.
     """
 
     seed: int
@@ -86,6 +95,7 @@ class SupportDraw:
     support: tuple[LabelledImage, ...]
     queries: tuple[LabelledImage, ...]
     normals: tuple[LabelledImage, ...]
+    registered: tuple[LabelledImage, ...] = ()
 
 
 def plan_draws(
@@ -99,7 +109,7 @@ def plan_draws(
         unmarked: Ids of images whose mask marks nothing: they cannot support, yet are asked like any other.
 
     Raises:
-        DatasetError: Too few groups for the largest number of shots and one query.
+        DatasetError: Too few groups for the largest number of shots and one query, or of defect-free images.
     """
     usable = tuple(pair for pair in defect_class.pairs if pair.id not in unmarked)
     n_usable_groups = len({pair.group for pair in usable})
@@ -120,10 +130,40 @@ def _draw(
 ) -> SupportDraw:
     rng = _generator(defect_class.name, seed, index)
     support = _support(usable, config.max_shots, rng)
-    taken = {image.group for image in support}
-    queries = _sample([pair for pair in defect_class.pairs if pair.group not in taken], config.max_queries, rng)
-    normals = _sample([image for image in defect_class.normals if image.group not in taken], config.max_normals, rng)
-    return SupportDraw(seed, index, support, queries, normals)
+    supporting = {image.group for image in support}
+    queries = _shuffled([pair for pair in defect_class.pairs if pair.group not in supporting], rng)
+    normals = _shuffled([image for image in defect_class.normals if image.group not in supporting], rng)
+    # A class that has no defect-free images at all is measured without.
+    registered = _registered(defect_class.name, normals, config.n_normals) if defect_class.normals else ()
+    kept = {view_of(image, defect_class.normals) for image in registered}
+    queries = [pair for pair in queries if pair.group not in kept]
+    normals = [image for image in normals if view_of(image, defect_class.normals) not in kept]
+    if not queries:
+        raise DatasetError(
+            f"class {defect_class.name}: no query is left beside {config.max_shots} shots and {config.n_normals} "
+            f"normals of groups of their own; register fewer normals"
+        )
+    return SupportDraw(
+        seed, index, support, tuple(queries[: config.max_queries]), tuple(normals[: config.max_normals]), registered
+    )
+
+
+def view_of(image: LabelledImage, normals: Sequence[LabelledImage]) -> str:
+    """Which view a defect-free image shows: its group, or itself where one group is all that an index says of them."""
+    return image.group if len({normal.group for normal in normals}) > 1 else image.id
+
+
+def _registered(name: str, normals: Sequence[LabelledImage], n_normals: int) -> tuple[LabelledImage, ...]:
+    """One image of each of `n_normals` views, by first appearance."""
+    by_view: dict[str, LabelledImage] = {}
+    for image in normals:
+        by_view.setdefault(view_of(image, normals), image)
+    if n_normals and len(by_view) <= n_normals:
+        raise DatasetError(
+            f"class {name}: {n_normals} registered normals and one to ask need {n_normals + 1} defect-free views, "
+            f"there are {len(by_view)} that no shot shows; register fewer or leave the class out"
+        )
+    return tuple(by_view.values())[:n_normals]
 
 
 def _generator(name: str, seed: int, index: int) -> np.random.Generator:
@@ -139,5 +179,5 @@ def _support(usable: Sequence[LabelledImage], n_images: int, rng: np.random.Gene
     return tuple(images[int(rng.integers(len(images)))] for images in members)
 
 
-def _sample(images: Sequence[LabelledImage], n_most: int | None, rng: np.random.Generator) -> tuple[LabelledImage, ...]:
-    return tuple(images[i] for i in rng.permutation(len(images))[:n_most])
+def _shuffled(images: Sequence[LabelledImage], rng: np.random.Generator) -> list[LabelledImage]:
+    return [images[i] for i in rng.permutation(len(images))]

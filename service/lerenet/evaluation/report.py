@@ -6,7 +6,8 @@ import json
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from lerenet.evaluation.metrics import Figures, Tally, measure
+from lerenet.evaluation.metrics import Figures, Tally, measure, pooled_reliability
+from lerenet.evaluation.reliability import plot_reliability
 from lerenet.evaluation.sheets import ClassSheet, render_sheet
 from lerenet.imaging.images import encode_image_png
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from lerenet.evaluation.protocol import EvaluationConfig
 
 REPORT_FILE = "report.json"
+RELIABILITY_FILE = "reliability.png"
 SHEETS_FOLDER = "overlays"
 
 
@@ -102,7 +104,7 @@ def as_document(report: Report) -> dict[str, Any]:
 
 
 def write_report(report: Report, folder: Path) -> None:
-    """Writes `report.json` and `overlays/<class>.png` into a run folder, which is made when it is missing.
+    """Writes `report.json`, `reliability.png` and `overlays/<class>.png` into a run folder, made when it is missing.
 
     Raises:
         OSError: The folder cannot be written.
@@ -113,6 +115,16 @@ def write_report(report: Report, folder: Path) -> None:
     for sheet in report.sheets:
         page = sheets / f"{sheet.class_name.replace('/', '-')}.png"
         page.write_bytes(encode_image_png(render_sheet(sheet)))
+    plot_reliability(
+        {
+            f"{n_shots}-shot": {
+                result.name: pooled_reliability(tally for tally in result.tallies if tally.n_shots == n_shots)
+                for result in report.results
+            }
+            for n_shots in report.config.shots
+        },
+        folder / RELIABILITY_FILE,
+    )
 
 
 def _result_document(report: Report, result: MethodResult) -> dict[str, Any]:

@@ -8,10 +8,13 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from lerenet.evaluation.metrics import Spread
+from lerenet.inference.assessment import ALARM_PX
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from lerenet.evaluation.metrics import Figures, Spread
+    from lerenet.evaluation.metrics import Figures
     from lerenet.evaluation.report import Report
 
 TOTALS: tuple[tuple[str, Callable[[Figures], Spread | None]], ...] = (
@@ -19,7 +22,13 @@ TOTALS: tuple[tuple[str, Callable[[Figures], Spread | None]], ...] = (
     ("FB-IoU", lambda figures: figures.fb_iou),
     ("false-alarm rate", lambda figures: figures.false_alarm_rate),
     ("false-alarm area", lambda figures: figures.false_alarm_area),
+    (f"alarm over {ALARM_PX} px", lambda figures: figures.large_alarm_rate),
+    ("calibration error", lambda figures: _single(figures.calibration_error)),
 )
+
+
+def _single(value: float | None) -> Spread | None:
+    return None if value is None else Spread(value, None)
 
 
 def as_tables(report: Report) -> Group:
@@ -54,12 +63,15 @@ def _caption(report: Report) -> str:
     config = report.config
     ungrouped = [summary.name for summary in report.classes if not summary.is_grouped]
     lines = [
-        "false alarms: share of defect-free images with a mask that is not empty, and of their area",
+        "false alarms: share of defect-free images with a mask that is not empty, of their area, with a large region",
+        "calibration error: how far the scores of regions are from the share of them that is right",
         f"mean ± standard deviation over {config.n_seeds} seeds of {config.n_draws} support draws each",
         f"threshold {config.threshold}, label rule {config.label_rule}, queries a draw: "
         f"{f'at most {config.max_queries}' if config.max_queries else 'all'}",
         ", ".join(f"{name} {value}" for name, value in report.conditions.items()),
     ]
+    if config.n_normals:
+        lines.append(f"{config.n_normals} normals of views of their own are registered where a class has any")
     if ungrouped:
         lines.append(f"no index.csv, so every image counts as a view of its own: {', '.join(ungrouped)}")
     return "\n".join(lines)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import ndimage
 
 from lerenet.imaging import mask_from_probability
+from lerenet.inference.confidence import PLAIN, Confidence
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,6 +20,31 @@ if TYPE_CHECKING:
 
 EIGHT_NEIGHBOURS = np.ones((3, 3), dtype=np.int8)
 
+_CORNER = (slice(0, 1), slice(0, 1))
+
+
+@dataclass(frozen=True, slots=True)
+class MaskRule:
+    """What makes a mask of a probability map: which pixels are marked, and which of their regions stay.
+
+    Attributes:
+        threshold: Probability from which a pixel is marked, 0 to 1.
+        min_area_px: Regions of fewer pixels, at original size, are taken out of the mask.
+        min_score: Regions of a lower score are taken out too, 0 to 1.
+        confidence: Scores regions.
+        scale: Working scale of the class, at which areas count for the score.
+    """
+
+    threshold: float
+    min_area_px: int = 0
+    min_score: float = 0.0
+    confidence: Confidence = PLAIN
+    scale: float = 1.0
+
+    def scores(self, means: NDArray[np.float64], areas_px: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Scores of regions from their mean probabilities and areas at original size."""
+        return self.confidence.scores(means, areas_px * self.scale**2)
+
 
 @dataclass(frozen=True, slots=True)
 class DefectRegion:
@@ -27,7 +53,7 @@ class DefectRegion:
     Attributes:
         bbox: [x, y, w, h] in pixels of the original image.
         area_px: Its pixels.
-        score: Mean probability of its pixels, 0 to 1.
+        score: Probability that the region is right, 0 to 1.
     """
 
     bbox: tuple[int, int, int, int]
@@ -42,7 +68,8 @@ class SegmentedClass:
     Attributes:
         mask: (H, W) uint8 in {0, 1}, original size.
         regions: Its regions, largest first.
-        score: The highest score of a region; without regions, the highest probability in the image.
+        score: The highest score of a region, also of one that was too unsure or too small to stay; where no pixel
+            is marked, the score that the most probable one would have as a region.
         area_px: Marked pixels.
         area_fraction: Their share of the image, 0 to 1.
         bbox: [x, y, w, h] around all of them; None when nothing is marked.
@@ -56,53 +83,86 @@ class SegmentedClass:
     bbox: tuple[int, int, int, int] | None
 
 
-def read_map(q: NDArray[np.uint8], threshold: float, min_area_px: int = 0) -> SegmentedClass:
-    """Everything an answer says about one class in one image.
+@dataclass(frozen=True, eq=False)
+class MarkedRegions:
+    """Every region of pixels above a threshold, before any is dropped. Arrays have one entry a region.
 
-    Args:
-        q: (H, W) uint8, probabilities as round(255 p), original size.
-        threshold: Probability from which a pixel is marked, 0 to 1.
-        min_area_px: Regions of fewer pixels are taken out of the mask.
+    Attributes:
+        window: Rows and columns of the image that hold everything marked.
+        labels: (h, w) integers of the window: 1 + index of the region, 0 where nothing is marked.
+        means: (n,) mean probability, 0 to 1.
+        areas_px: (n,) pixels.
     """
-    mask, regions = find_regions(q, threshold, min_area_px)
-    area_px = sum(region.area_px for region in regions)
-    bbox = _box_around([region.bbox for region in regions]) if regions else None
-    return SegmentedClass(mask, tuple(regions), class_score(q, regions), area_px, area_px / q.size, bbox)
+
+    window: tuple[slice, slice]
+    labels: NDArray[np.integer[Any]]
+    means: NDArray[np.float64]
+    areas_px: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.areas_px)
+
+    def hits_px(self, truth: Mask) -> NDArray[np.int64]:
+        """How many pixels of each region (n,) lie where `truth`, (H, W) uint8, is 1."""
+        return _per_region(self.labels[truth[self.window] == 1], len(self))
+
+    def boxes(self) -> list[tuple[int, int, int, int]]:
+        """[x, y, w, h] of each region in the image."""
+        top, left = (side.start for side in self.window)
+        return [_box(slices, top, left) for slices in ndimage.find_objects(self.labels)]
 
 
-def find_regions(q: NDArray[np.uint8], threshold: float, min_area_px: int = 0) -> tuple[Mask, list[DefectRegion]]:
-    """Mask of a probability map without its small regions, and the regions that stay, largest first.
+def mark_regions(q: NDArray[np.uint8], threshold: float) -> MarkedRegions:
+    """Regions of a probability map.
 
     Args:
         q: (H, W) uint8, probabilities as round(255 p).
         threshold: Probability from which a pixel is marked, 0 to 1.
-        min_area_px: Least area of a region, in pixels.
     """
     mask = mask_from_probability(q, threshold)
-    if not mask.any():
-        return mask, []
-    rows, columns = _extent(mask, axis=1), _extent(mask, axis=0)
-    part, q_part = mask[rows, columns], q[rows, columns]  # labelling a whole large frame is slow, and most are empty
-    labels, n = ndimage.label(part, structure=EIGHT_NEIGHBOURS)
-    marked = part != 0
+    # Labelling a whole large frame is slow, and most are empty.
+    window = (_extent(mask, axis=1), _extent(mask, axis=0)) if mask.any() else _CORNER
+    labels, n = ndimage.label(mask[window], structure=EIGHT_NEIGHBOURS)
+    marked = labels > 0
     owners = labels[marked]
-    areas = np.bincount(owners, minlength=n + 1)
-    sums = np.bincount(owners, weights=q_part[marked], minlength=n + 1)
-    is_kept = areas >= min_area_px
-    part[marked] = is_kept[owners]
+    areas = _per_region(owners, n)
+    sums = np.bincount(owners, weights=q[window][marked], minlength=n + 1)[1:]
+    return MarkedRegions(window, labels, sums / (255 * np.maximum(areas, 1)), areas)
+
+
+def read_map(q: NDArray[np.uint8], rule: MaskRule) -> SegmentedClass:
+    """Everything an answer says about one class in one image.
+
+    Args:
+        q: (H, W) uint8, probabilities as round(255 p), original size.
+        rule: What makes the mask.
+    """
+    found = mark_regions(q, rule.threshold)
+    scores = rule.scores(found.means, found.areas_px.astype(float))
+    is_kept = (found.areas_px >= rule.min_area_px) & (scores >= rule.min_score)
+    mask = np.zeros(q.shape, np.uint8)
+    mask[found.window] = np.concatenate([[False], is_kept])[found.labels]
     regions = [
-        DefectRegion(
-            _box(slices, rows.start, columns.start), int(areas[label]), float(sums[label] / (255 * areas[label]))
-        )
-        for label, slices in enumerate(ndimage.find_objects(labels), start=1)
-        if is_kept[label]
+        DefectRegion(box, int(area), float(score))
+        for box, area, score, kept in zip(found.boxes(), found.areas_px, scores, is_kept, strict=True)
+        if kept
     ]
-    return mask, sorted(regions, key=lambda region: -region.area_px)
+    score = float(scores.max()) if len(scores) else _score_of_peak(q, rule)
+    return _answer(mask, sorted(regions, key=lambda region: -region.area_px), score)
 
 
-def class_score(q: NDArray[np.uint8], regions: Sequence[DefectRegion]) -> float:
-    """Confidence, 0 to 1, that the image shows the class: its best region's score, else its highest probability."""
-    return max((region.score for region in regions), default=float(q.max()) / 255)
+def _score_of_peak(q: NDArray[np.uint8], rule: MaskRule) -> float:
+    return float(rule.scores(np.array([float(q.max()) / 255]), np.ones(1))[0])
+
+
+def _answer(mask: Mask, regions: Sequence[DefectRegion], score: float) -> SegmentedClass:
+    area_px = sum(region.area_px for region in regions)
+    bbox = _box_around([region.bbox for region in regions]) if regions else None
+    return SegmentedClass(mask, tuple(regions), score, area_px, area_px / mask.size, bbox)
+
+
+def _per_region(owners: NDArray[np.integer[Any]], n: int) -> NDArray[np.int64]:
+    return np.bincount(owners, minlength=n + 1)[1:]
 
 
 def _extent(mask: Mask, axis: int) -> slice:

@@ -63,11 +63,6 @@ class NetworkRunner:
         """Features of any number of crops of one size, batch by batch."""
         return _join([self._features(part) for part in self.batches(crops, crops[0].size)])
 
-    def support_features(self, crops: Sequence[Crop]) -> Features:
-        """The same without the terms that only queries need."""
-        parts = (self._features(part) for part in self.batches(crops, crops[0].size))
-        return _join([Features(part.maps, part.size, {}) for part in parts])
-
     def summarise(
         self, features: Features, masks: Tensor, normals: Features | None, shots: Sequence[int]
     ) -> SupportEncoding:

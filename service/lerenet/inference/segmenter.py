@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
-from lerenet.inference.assessment import Assessment, ProbabilityTally
+from lerenet.inference.assessment import Assessment
 from lerenet.inference.blending import BlendedMap
+from lerenet.inference.confidence import PLAIN, Confidence
 from lerenet.inference.crops import SUPPORT_SIDE_PX
 from lerenet.inference.encodings import ClassEncoding, dump_encoding, load_encoding
 from lerenet.inference.geometry import Crop, enlarge, ratio_of, to_probability, working_size
@@ -18,6 +19,7 @@ from lerenet.inference.runner import MAX_BATCH_PIXELS, NetworkRunner, Precision,
 from lerenet.inference.scale import LADDER, choose_scale
 from lerenet.inference.support_view import SupportView, view_support
 from lerenet.inference.tiles import OVERLAP_PX, TILE_PX, cut_frame
+from lerenet.inference.trials import try_support, turned
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -104,6 +106,7 @@ class Segmenter:
         self._runner = NetworkRunner(
             network, device, precision=precision, max_batch_pixels=max_batch_pixels, on_progress=on_progress
         )
+        self._confidence = Confidence(*(getattr(network, "confidence", None) or PLAIN))
         self._device = device
         self._multiple = network.stride_multiple
         self._tile_px = tile_px
@@ -123,31 +126,24 @@ class Segmenter:
         """
         scale = choose_scale([shot.mask for shot in shots], self._ladder)
         view = self._view(shots, normals, scale)
-        features, plain = self._runner.support_features(view.crops), self._plain_features(view)
+        features, plain = self._runner.features(view.crops), self._plain_features(view)
         return ClassEncoding(scale, self._runner.summarise(features, view.masks, plain, range(len(view.crops))))
 
     @torch.inference_mode()
     def assess(self, shots: Sequence[Shot], normals: Sequence[Image] = ()) -> Assessment:
-        """Segments each shot by the others, and suggests a threshold.
+        """Segments each shot by the others, and suggests a threshold and a least score.
 
-        Large shots are judged by their crops, and at the working scale. Features are computed once per crop.
+        A single shot is tried on itself, turned by quarters. Each normal is segmented with an encoding that has not
+        seen it; whatever is found there is false. Large images are judged by their crops, and at the working scale.
 
         Args:
-            shots: One at least; a single one gets the default.
+            shots: One at least.
             normals: Defect-free images, as for `encode`.
         """
-        if len(shots) < 2:
-            return Assessment()
-        view = self._view(shots, normals, choose_scale([shot.mask for shot in shots], self._ladder))
-        features, plain = self._runner.features(view.crops), self._plain_features(view)
-        tally = ProbabilityTally()
-        for shot in range(len(shots)):
-            held_out, kept = view.split(shot)
-            encoding = self._runner.summarise(features, view.masks, plain, kept)
-            for part in self._runner.batches(held_out, features.size):
-                logits = self._runner.logits(features, [encoding] * len(part), part)
-                tally.add(to_probability(logits), view.masks[part].cpu().numpy())
-        return tally.assess()
+        scale = choose_scale([shot.mask for shot in shots], self._ladder)
+        view = self._view(shots, normals, scale)
+        copies = self._view(turned(shots[0]), (), scale) if len(shots) == 1 else None
+        return try_support(self._runner, view, copies, ratio_of(scale)).assess(self._confidence)
 
     def dump(self, encoding: ClassEncoding) -> bytes:
         """The encoding as bytes, for a cache."""
@@ -192,7 +188,7 @@ class Segmenter:
         return view_support(shots, normals, ratio=ratio, side_px=side_px, multiple=self._multiple, device=self._device)
 
     def _plain_features(self, view: SupportView) -> Features | None:
-        return self._runner.support_features(view.normals) if view.normals else None
+        return self._runner.features(view.normals) if view.normals else None
 
     def _empty_map(self, image: Image, scale: float) -> BlendedMap:
         ratio = ratio_of(scale)

@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from lerenet.errors import MalformedRequest
 from lerenet.imaging import Image
+from lerenet.inference.confidence import Confidence
 from lerenet.inference.encodings import ClassEncoding
-from lerenet.inference.regions import SegmentedClass, read_map
+from lerenet.inference.regions import MaskRule, SegmentedClass, read_map
 from lerenet.support import ResolvedClass
 
 Box = tuple[int, int, int, int]
@@ -26,6 +27,7 @@ class SegmentationQuery:
         references: Classes as `name` or `name@revision`; empty for all.
         threshold: Instead of each class's own, 0 to 1.
         min_area_px: Instead of each class's own.
+        min_score: Instead of each class's own, 0 to 1.
         roi: [x, y, w, h] in pixels as displayed; only this part of each image is looked at.
         bits: Depth of 16-bit grey images, 12 or 16.
     """
@@ -35,6 +37,7 @@ class SegmentationQuery:
     min_area_px: int | None = None
     roi: Box | None = None
     bits: int = 16
+    min_score: float | None = None
 
     def check_size(self, image: Image, pointer: str) -> None:
         """Refuses an image that the region of interest does not fit.
@@ -69,6 +72,7 @@ class Finding:
         name: Of the class.
         revision: Of the class.
         threshold: The one that made the mask.
+        min_score: Least score of a region in it.
         segmented: Mask, regions and score, at the image's size.
         q: (H, W) uint8, probabilities as round(255 p), at the image's size.
     """
@@ -77,6 +81,7 @@ class Finding:
     name: str
     revision: str
     threshold: float
+    min_score: float
     segmented: SegmentedClass
     q: Map
 
@@ -91,13 +96,22 @@ def read_finding(q: Map, size: tuple[int, int], place: int, resolved: Resolved, 
         resolved: The class.
         query: Whose parameters come before the class's own.
     """
-    record = resolved.record
-    threshold = resolved.threshold if query.threshold is None else query.threshold
-    min_area_px = record.parameters.min_area_px if query.min_area_px is None else query.min_area_px
-    segmented = read_map(q, threshold, min_area_px)
+    record, rule = resolved.record, _rule(resolved, query)
+    segmented = read_map(q, rule)
     if query.roi is not None:
         segmented, q = _in_whole(segmented, query.roi, size), _placed(q, query.roi, size)
-    return Finding(place, record.name, record.revision, threshold, segmented, q)
+    return Finding(place, record.name, record.revision, rule.threshold, rule.min_score, segmented, q)
+
+
+def _rule(resolved: Resolved, query: SegmentationQuery) -> MaskRule:
+    own = resolved.record.parameters
+    return MaskRule(
+        threshold=resolved.threshold if query.threshold is None else query.threshold,
+        min_area_px=own.min_area_px if query.min_area_px is None else query.min_area_px,
+        min_score=resolved.min_score if query.min_score is None else query.min_score,
+        confidence=Confidence(*resolved.confidence),
+        scale=resolved.encoding.scale,
+    )
 
 
 def _in_whole(segmented: SegmentedClass, roi: Box, size: tuple[int, int]) -> SegmentedClass:

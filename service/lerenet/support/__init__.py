@@ -12,6 +12,7 @@ from lerenet.support.records import NAME_RULE, NormalRecord, Parameters, ShotRec
 from lerenet.support.registry import SupportRegistry
 from lerenet.support.sqlite import SqliteStore
 from lerenet.support.store import KEPT_REVISIONS, AssessmentRecord, SupportStore
+from lerenet.support.stored import StoredClass, read_stored_classes
 from lerenet.support.uploads import NormalUpload, ShotUpload
 from lerenet.support.verify import VerifyReport, verify_store
 
@@ -34,11 +35,13 @@ __all__ = [
     "ShotRecord",
     "ShotUpload",
     "SqliteStore",
+    "StoredClass",
     "SupportClass",
     "SupportRegistry",
     "SupportStore",
     "Unset",
     "VerifyReport",
     "is_name",
+    "read_stored_classes",
     "verify_store",
 ]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from lerenet.support.records import SupportClass
-from lerenet.support.store import AssessmentRecord
+from lerenet.support.store import MEAN_PROBABILITY, AssessmentRecord
 
 Encoding_co = TypeVar("Encoding_co", covariant=True)
 
@@ -20,7 +20,7 @@ class RegisteredClass:
 
     Attributes:
         record: The revision: `.name`, `.revision`, `.shots`, `.normals`, `.parameters`, `.created_at`, `.revised_at`.
-        assessment: Scale, suggested threshold and leave-one-out IoU; None while the weights are new to the class.
+        assessment: Scale, suggestions and leave-one-out IoU; None while the weights are new to the class.
     """
 
     record: SupportClass
@@ -35,6 +35,11 @@ class RegisteredClass:
     def threshold(self) -> float:
         """The threshold in force: the user's, else the suggested one, else a provisional 0.5 until it is ready."""
         return effective_threshold(self.record, self.assessment)
+
+    @property
+    def min_score(self) -> float:
+        """The least score in force: the user's, else the suggested one, else 0 until it is ready."""
+        return effective_min_score(self.record, self.assessment)
 
     @property
     def scale(self) -> float | None:
@@ -86,11 +91,15 @@ class ResolvedClass(Generic[Encoding_co]):
         record: The revision; `.parameters.min_area_px` applies unless the request says otherwise.
         encoding: Its prototypes under the current weights.
         threshold: The threshold in force.
+        min_score: The least score of a region in force.
+        confidence: Numbers that score a region.
     """
 
     record: SupportClass
     encoding: Encoding_co
     threshold: float
+    min_score: float = 0.0
+    confidence: tuple[float, float, float] = MEAN_PROBABILITY
 
 
 def effective_threshold(record: SupportClass, assessment: AssessmentRecord | None) -> float:
@@ -98,3 +107,10 @@ def effective_threshold(record: SupportClass, assessment: AssessmentRecord | Non
     if record.parameters.threshold is not None:
         return record.parameters.threshold
     return DEFAULT_THRESHOLD if assessment is None else assessment.threshold
+
+
+def effective_min_score(record: SupportClass, assessment: AssessmentRecord | None) -> float:
+    """The user's least score where there is one, else the suggested one, else 0: every region stays."""
+    if record.parameters.min_score is not None:
+        return record.parameters.min_score
+    return 0.0 if assessment is None else assessment.min_score

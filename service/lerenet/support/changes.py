@@ -31,11 +31,12 @@ UNSET: Final = Unset.UNSET
 
 @dataclass(frozen=True, slots=True)
 class ParameterChanges:
-    """Parameters the caller mentioned; the others are UNSET. A threshold of None returns to the suggested one."""
+    """Parameters the caller mentioned; the others are UNSET. None returns to the suggested value."""
 
     threshold: float | Unset | None = UNSET
     min_area_px: int | Unset = UNSET
     description: str | Unset = UNSET
+    min_score: float | Unset | None = UNSET
 
     def applied_to(self, parameters: Parameters) -> Parameters:
         """The parameters with what was mentioned replaced.
@@ -47,6 +48,7 @@ class ParameterChanges:
             threshold=parameters.threshold if isinstance(self.threshold, Unset) else self.threshold,
             min_area_px=parameters.min_area_px if isinstance(self.min_area_px, Unset) else self.min_area_px,
             description=parameters.description if isinstance(self.description, Unset) else self.description,
+            min_score=parameters.min_score if isinstance(self.min_score, Unset) else self.min_score,
         )
 
 

@@ -7,6 +7,7 @@ import sqlite3
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from lerenet.support.store import KEPT_REVISIONS, AssessmentRecord
 BUSY_TIMEOUT_S = 30.0
 """How long a writer waits for another process. A writer holds the lock while it syncs its blobs, seconds at worst."""
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 _SCHEMA = """
 CREATE TABLE generation (value INTEGER NOT NULL);
@@ -37,9 +38,13 @@ CREATE TABLE blob_uses (
     FOREIGN KEY (name, revision) REFERENCES revisions (name, revision) ON DELETE CASCADE
 ) WITHOUT ROWID;
 CREATE INDEX blob_uses_by_revision ON blob_uses (name, revision);
+"""
+
+_ASSESSMENTS = """
 CREATE TABLE assessments (
     support_digest TEXT NOT NULL, weights_digest TEXT NOT NULL,
-    scale REAL NOT NULL, threshold REAL NOT NULL, loo_iou REAL, PRIMARY KEY (support_digest, weights_digest)
+    scale REAL NOT NULL, threshold REAL NOT NULL, loo_iou REAL, min_score REAL NOT NULL, confidence TEXT NOT NULL,
+    PRIMARY KEY (support_digest, weights_digest)
 ) WITHOUT ROWID;
 """
 
@@ -86,9 +91,12 @@ class SqliteIndex:
 
     def create_schema(self) -> None:
         """Make the tables."""
-        for statement in filter(str.strip, _SCHEMA.split(";")):
-            self._run(statement)
-        self._run(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        self._create(_SCHEMA + _ASSESSMENTS)
+
+    def upgrade_schema(self) -> None:
+        """Bring the tables of an older version up to this one. Assessments are made again: they are a cache."""
+        self._run("DROP TABLE assessments")
+        self._create(_ASSESSMENTS)
 
     def damage(self) -> str | None:
         """What SQLite finds wrong with its file, if anything."""
@@ -166,9 +174,10 @@ class SqliteIndex:
 
     def assessments(self, support_digests: Iterable[str], weights_digest: str) -> dict[str, AssessmentRecord]:
         """Those there are."""
-        sql = "SELECT scale, threshold, loo_iou FROM assessments WHERE support_digest = ? AND weights_digest = ?"
+        sql = """SELECT scale, threshold, loo_iou, min_score, confidence FROM assessments
+                 WHERE support_digest = ? AND weights_digest = ?"""
         found = ((digest, self._run(sql, digest, weights_digest).fetchone()) for digest in support_digests)
-        return {digest: AssessmentRecord(*row) for digest, row in found if row is not None}
+        return {digest: _assessment(*row) for digest, row in found if row is not None}
 
     def next_generation(self) -> int:
         """Count one change; the number is its sequence."""
@@ -208,8 +217,9 @@ class SqliteIndex:
 
     def put_assessment(self, support_digest: str, weights_digest: str, assessment: AssessmentRecord) -> None:
         """Keep or replace an assessment."""
-        sql = "INSERT OR REPLACE INTO assessments VALUES (?, ?, ?, ?, ?)"
-        self._run(sql, support_digest, weights_digest, assessment.scale, assessment.threshold, assessment.loo_iou)
+        sql = "INSERT OR REPLACE INTO assessments VALUES (?, ?, ?, ?, ?, ?, ?)"
+        *numbers, confidence = astuple(assessment)
+        self._run(sql, support_digest, weights_digest, *numbers, json.dumps(confidence))
 
     def drop_unused_assessments(self, support_digests: Iterable[str]) -> None:
         """Forget the assessments of those contents that no revision has any more."""
@@ -229,6 +239,11 @@ class SqliteIndex:
                 connection.close()
             self._connections.clear()
         self._local = threading.local()
+
+    def _create(self, schema: str) -> None:
+        for statement in filter(str.strip, schema.split(";")):
+            self._run(statement)
+        self._run(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
     def _run(self, sql: str, *values: object) -> sqlite3.Cursor:
         return self._connection().execute(sql, values)
@@ -258,6 +273,12 @@ def _connect(path: Path) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def _assessment(
+    scale: float, threshold: float, loo_iou: float | None, min_score: float, confidence: str
+) -> AssessmentRecord:
+    return AssessmentRecord(scale, threshold, loo_iou, min_score, tuple(json.loads(confidence)))
 
 
 def _parsed(document: str) -> SupportClass:

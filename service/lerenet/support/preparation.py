@@ -13,7 +13,7 @@ from typing import Generic, Protocol, TypeVar
 
 from lerenet.errors import RegistryError, UnknownClass
 from lerenet.imaging import Image, Shot
-from lerenet.support.answers import RegisteredClass, ResolvedClass, effective_threshold
+from lerenet.support.answers import RegisteredClass, ResolvedClass, effective_min_score, effective_threshold
 from lerenet.support.flights import SingleFlight
 from lerenet.support.lines import StoreLines
 from lerenet.support.material import DecodeImage, Material, read_material
@@ -41,6 +41,14 @@ class Assessed(Protocol):
     @property
     def loo_iou(self) -> float | None:
         """Leave-one-out IoU in [0, 1]; None with a single shot."""
+
+    @property
+    def min_score(self) -> float:
+        """Suggested least score of a region in [0, 1]."""
+
+    @property
+    def confidence(self) -> tuple[float, float, float]:
+        """Numbers that score a region."""
 
 
 Encoding = TypeVar("Encoding", bound=Scaled)
@@ -92,9 +100,11 @@ class Preparation(Generic[Encoding]):
         return await self._flights.run(record.support_digest, partial(self._make_ready, record, added))
 
     async def resolved(self, record: SupportClass) -> ResolvedClass[Encoding]:
-        """A revision with its prototypes and the threshold in force."""
+        """A revision with its prototypes, and the threshold and least score in force."""
         ready = await self.ready(record)
-        return ResolvedClass(record, ready.encoding, effective_threshold(record, ready.assessment))
+        assessment = ready.assessment
+        threshold, min_score = effective_threshold(record, assessment), effective_min_score(record, assessment)
+        return ResolvedClass(record, ready.encoding, threshold, min_score, assessment.confidence)
 
     async def registered(self, record: SupportClass) -> RegisteredClass:
         """A revision with its assessment, made now if the weights are new to it."""
@@ -139,7 +149,7 @@ class Preparation(Generic[Encoding]):
                 await asyncio.to_thread(self._cache.put, record.support_digest, encoding)
             if assessment is None:
                 assessed = await self._assess(material.shots, material.normals)
-                assessment = AssessmentRecord(encoding.scale, assessed.threshold, assessed.loo_iou)
+                assessment = _record_of(assessed, encoding.scale)
                 await self._keep_assessment(record.support_digest, assessment)
         self._assessments[record.support_digest] = assessment
         return Ready(encoding, assessment)
@@ -166,3 +176,8 @@ class Preparation(Generic[Encoding]):
                 detail = f"Class {record.name!r} at {record.revision} was deleted meanwhile."
                 raise UnknownClass(detail) from err
             raise
+
+
+def _record_of(assessed: Assessed, scale: float) -> AssessmentRecord:
+    numbers = (assessed.threshold, assessed.loo_iou, assessed.min_score)
+    return AssessmentRecord(scale, *numbers, confidence=assessed.confidence)

@@ -102,6 +102,8 @@ class Parameters:
         threshold: Probability in [0, 1] that overrides the suggested threshold; None keeps the suggestion.
         min_area_px: Smallest region that stays in a mask, in original pixels, at least 0.
         description: Free text, at most `MAX_DESCRIPTION` characters.
+        min_score: Least score in [0, 1] of a region that stays in a mask, overriding the suggested one; None keeps the
+            suggestion.
 
     Raises:
         MalformedRequest: A value is outside its range.
@@ -110,12 +112,15 @@ class Parameters:
     threshold: float | None = None
     min_area_px: int = 0
     description: str = ""
+    min_score: float | None = None
 
     def __post_init__(self) -> None:
-        if self.threshold is not None:
-            _check_threshold(self.threshold)
-            # 1 and 1.0 must make one revision
-            object.__setattr__(self, "threshold", float(self.threshold))
+        for name in ("threshold", "min_score"):
+            value = getattr(self, name)
+            if value is not None:
+                _check_probability(name, value)
+                # 1 and 1.0 must make one revision
+                object.__setattr__(self, name, float(value))
         if self.min_area_px < 0:
             raise MalformedRequest(f"min_area_px is {self.min_area_px}; give 0 or more pixels.", pointer="/min_area_px")
         if len(self.description) > MAX_DESCRIPTION:
@@ -125,9 +130,9 @@ class Parameters:
             )
 
 
-def _check_threshold(threshold: float) -> None:
-    if not (math.isfinite(threshold) and 0.0 <= threshold <= 1.0):
-        raise MalformedRequest(f"The threshold is {threshold}; give a probability from 0 to 1.", pointer="/threshold")
+def _check_probability(name: str, value: float) -> None:
+    if not (math.isfinite(value) and 0.0 <= value <= 1.0):
+        raise MalformedRequest(f"The {name} is {value}; give a probability from 0 to 1.", pointer=f"/{name}")
 
 
 @dataclass(frozen=True)
@@ -200,6 +205,8 @@ def revision_of(shots: Sequence[ShotRecord], normals: Sequence[NormalRecord], pa
         "min_area_px": parameters.min_area_px,
         "description": parameters.description,
     }
+    if parameters.min_score is not None:  # a class without one keeps the revision it had before there was any
+        content["min_score"] = parameters.min_score
     return _sha256_of_json(content)[:16]
 
 

@@ -44,7 +44,7 @@ class SupportRegistry(Generic[Encoding]):
         store: Where classes live; closed by `close`.
         cache: Prototypes made with the same weights.
         encode: Shots and normals to an encoding.
-        assess: Shots and normals to a suggested threshold and a leave-one-out IoU.
+        assess: Shots and normals to a suggested threshold and least score, a confidence and a leave-one-out IoU.
         weights_digest: Names the weights, and whatever else changes what `encode` and `assess` yield.
         limits: How much is taken.
         decode: Stored image file and its `bits` to pixels.
@@ -144,7 +144,7 @@ class SupportRegistry(Generic[Encoding]):
         return await self._revise(name, changes.removal(name, index, if_match))
 
     async def patch(self, name: str, mentioned: ParameterChanges, *, if_match: str | None = None) -> Change:
-        """Change parameters; prototypes are not touched. A threshold of None returns to the suggested one.
+        """Change parameters; prototypes are not touched. None returns to the suggested value.
 
         Raises:
             UnknownClass: Nobody registered the name.

@@ -13,6 +13,10 @@ KEPT_REVISIONS = 20
 """How many revisions of a class stay, the current one among them."""
 
 
+MEAN_PROBABILITY = (0.0, 1.0, 0.0)
+"""The confidence that says no more of a region than its mean probability."""
+
+
 @dataclass(frozen=True, slots=True)
 class AssessmentRecord:
     """What was measured on a support set with one weights file.
@@ -21,11 +25,15 @@ class AssessmentRecord:
         scale: Working scale of the encoding, from the ladder 1, 1/2, 1/4, 1/8.
         threshold: Suggested probability threshold in [0, 1].
         loo_iou: Leave-one-out IoU in [0, 1]; None with a single shot.
+        min_score: Suggested least score of a region in [0, 1].
+        confidence: Numbers that score a region.
     """
 
     scale: float
     threshold: float
     loo_iou: float | None
+    min_score: float = 0.0
+    confidence: tuple[float, float, float] = MEAN_PROBABILITY
 
 
 @dataclass(frozen=True, slots=True)

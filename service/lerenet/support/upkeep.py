@@ -43,7 +43,7 @@ def index_trouble(layout: Layout, index: SqliteIndex) -> str | None:
 
 
 def require_index(layout: Layout, index: SqliteIndex) -> None:
-    """Make the schema in a new folder; inside a write transaction.
+    """Make the schema in a new folder, and bring an older one up to date; inside a write transaction.
 
     Raises:
         RegistryError: The index was lost, or comes from a newer version.
@@ -53,6 +53,8 @@ def require_index(layout: Layout, index: SqliteIndex) -> None:
         raise RegistryError(f"The registry at {layout.root} cannot be opened: {trouble}. {RESTORE}")
     if index.schema_version() == 0:
         index.create_schema()
+    elif index.schema_version() < SCHEMA_VERSION:
+        index.upgrade_schema()
 
 
 def sweep(layout: Layout, index: SqliteIndex) -> None:

@@ -132,7 +132,7 @@ async def drop_shot(
 @router.patch(
     "/support/{name}",
     operation_id="patch_support_class",
-    summary="Set threshold, minimum area or description",
+    summary="Set threshold, least area, least score or description",
     response_model=SupportClassBody,
     dependencies=[NoQuery],
     openapi_extra=request_body(json=json_body(ClassParameters, {"threshold": 0.4, "min_area_px": 12})),
@@ -141,7 +141,7 @@ async def drop_shot(
 async def patch_support_class(
     request: Request, response: Response, runtime: ReadyRuntimeDep, name: Name, if_match: IfMatch
 ) -> SupportClassBody:
-    """Only what is sent changes; a threshold of null returns to the suggested one."""
+    """Only what is sent changes; a threshold or least score of null returns to the suggested one."""
     parameters = await read_json(request, ClassParameters)
     async with runtime.work(runtime.settings.registration_deadline_s):
         change = await runtime.registry.patch(name, parameters.mentioned(), if_match=if_match)
