@@ -5,7 +5,7 @@ from pathlib import Path
 
 from cli.conftest import Run
 from client.fake_service import LIMITS
-from lerenet.evaluation.folder import open_folder
+from lerenet.datasets.folder import open_folder
 from lerenet.imaging import decode_image, decode_mask
 
 README = Path(__file__).parents[2] / "README.md"

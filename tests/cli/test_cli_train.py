@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 from cli.conftest import Run
+from folders import write_benchmark, write_class
 from lerenet.cli import train as command
+from lerenet.datasets.benchmarks import find_benchmark
 from lerenet.training import Outcome, TrainingConfig
 
 SMALL = """
@@ -104,3 +106,56 @@ def test_defaults_in_the_help_are_those_of_the_configuration() -> None:
         default = getattr(TrainingConfig(), field)
         shown = parameters[name].annotation.__metadata__[0].show_default
         assert shown == f"as in CONFIG, else {default if default or name == 'threads' else 'none'}"
+
+
+def test_train_on_a_benchmark_says_what_chose_the_checkpoint(run: Run, tmp_path: Path) -> None:
+    write_benchmark(tmp_path / "fssd", find_benchmark("fssd-12"), 2)
+    words = ("--benchmark", "fssd-12", "--root", tmp_path / "fssd", "--network", "tiny", "--size", 64)
+    result = run("train", *words, "--epochs", 1, "--workers", 0, "--device", "cpu", "--out", tmp_path / "run")
+    assert result.exit_code == 0
+    assert (
+        "checkpoint chosen on Steel_Am, Steel_Ia, Steel_Ld, Steel_Op (the test list); label rule eq255" in result.output
+    )
+    assert (tmp_path / "run" / "weights-best.safetensors").exists()
+
+
+def test_train_on_a_benchmark_names_every_fault(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "fssd").mkdir()
+    result = run("train", "--benchmark", "fssd-12", "--root", tmp_path / "fssd")
+    assert result.exit_code == 1
+    assert result.stderr.count("fault: ") == 12
+    assert "error: 12 faults in the data set, see above; nothing was done" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--benchmark", "fssd-12"),
+        ("--benchmark", "fssd-12", "--root", ".", "--steps", 3),
+        ("--data", ".", "--benchmark", "fssd-12"),
+    ],
+)
+def test_train_refuses_words_that_do_not_go_together(run: Run, words: tuple[object, ...]) -> None:
+    assert run("train", *words).exit_code == 2
+
+
+def test_fine_tuning_that_makes_nothing_better_says_so(
+    run: Run, small: Path, tmp_path: Path, tiny_weights: Path
+) -> None:
+    write_class(tmp_path / "mine" / "bars", 4, 1)
+    small.write_text(f"{SMALL}learning_rate = 0.0\n", encoding="utf-8")
+    words = ("--data", tmp_path / "mine", "--init", tiny_weights, "--out", tmp_path / "run")
+    result = run("train", small, *words)
+    assert result.exit_code == 1
+    assert "did not improve: the initial weights stay" in result.output
+    assert (tmp_path / "run" / "model-card.md").exists()
+
+
+def test_fine_tuning_names_every_bad_pair(run: Run, tmp_path: Path, tiny_weights: Path) -> None:
+    write_class(tmp_path / "mine" / "bars", 6)
+    for name in ("p00", "p01"):
+        (tmp_path / "mine" / "bars" / "masks" / f"{name}.png").unlink()
+    result = run("train", "--data", tmp_path / "mine", "--init", tiny_weights, "--out", tmp_path / "run")
+    assert result.exit_code == 1
+    assert result.stderr.count("fault: ") == 2
+    assert not (tmp_path / "run").exists()

@@ -7,6 +7,7 @@ import pytest
 
 from builders import tiny_network
 from cli.conftest import Run
+from folders import write_registry
 from lerenet.network.weights import save_weights, weights_digest
 
 MANIFEST = """
@@ -66,3 +67,30 @@ def test_info_of_another_file_says_what_is_wrong(run: Run, tmp_path: Path) -> No
     result = run("weights", "info", tmp_path / "notes.txt")
     assert result.exit_code == 1
     assert "not a readable safetensors file" in result.stderr
+
+
+def test_compare_shows_how_masks_of_registered_classes_change(run: Run, tmp_path: Path) -> None:
+    write_registry(tmp_path / "data", {"bars": 2, "nick": 1}, n_normals=1)
+    paths = [tmp_path / f"{name}.safetensors" for name in "ab"]
+    for seed, path in enumerate(paths):
+        save_weights(tiny_network(seed), path)
+    words = ("--data-dir", tmp_path / "data", "--out", tmp_path / "sheets", "--device", "cpu")
+    result = run("weights", "compare", *paths, *words)
+    assert result.exit_code == 0
+    rows = [line.split() for line in result.output.splitlines() if "bars" in line or "nick*" in line]
+    assert [row[:3] for row in rows if row[0] in ("bars", "nick*")] == [["bars", "2", "1"], ["nick*", "1", "1"]]
+    assert "segmented from itself, turned by half" in result.output
+    assert {path.name for path in (tmp_path / "sheets").iterdir()} == {"bars.png", "nick.png"}
+
+
+def test_compare_of_equal_weights_changes_nothing(run: Run, shipped: Path, tmp_path: Path) -> None:
+    write_registry(tmp_path / "data", {"bars": 2})
+    result = run("weights", "compare", shipped, shipped, "--data-dir", tmp_path / "data", "--device", "cpu")
+    assert result.exit_code == 0
+    assert "0.00%" in result.output
+
+
+def test_compare_needs_a_registry(run: Run, shipped: Path, tmp_path: Path) -> None:
+    result = run("weights", "compare", shipped, shipped, "--data-dir", tmp_path / "nowhere")
+    assert result.exit_code == 1
+    assert "There is no registry at" in result.stderr

@@ -105,7 +105,7 @@ def test_run_does_nothing_more_when_it_is_over(tmp_path: Path) -> None:
 
 
 def test_run_ends_with_its_time_when_steps_are_unlimited(tmp_path: Path) -> None:
-    outcome = _run(replace(_CONFIG, steps=0, max_hours=2 / 3600, checkpoint_every=1000), tmp_path)
+    outcome = _run(replace(_CONFIG, steps=0, max_hours=8 / 3600, checkpoint_every=1000), tmp_path)
     assert outcome.is_complete
     assert outcome.step > 0
     rows = [json.loads(line) for line in (tmp_path / "history.jsonl").read_text().splitlines()]

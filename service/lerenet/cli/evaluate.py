@@ -1,27 +1,26 @@
-"""`lerenet evaluate`: a network and its training-free rivals on a folder of marked images."""
+"""`lerenet evaluate`: a network and its training-free rivals on a folder of marked images, or on a benchmark."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, cast, get_args
+from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 import typer
 
-from lerenet.cli.display import output, progress_bar
-from lerenet.cli.options import Device, Weights
-from lerenet.errors import ConfigurationError
+from lerenet.cli.benchmark_run import evaluate_on_benchmark
+from lerenet.cli.chosen_weights import ChosenWeights, steps_shown
+from lerenet.cli.display import output
+from lerenet.cli.options import BenchmarkName, BenchmarkRoot, Device, Fold, Weights, required_root
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from lerenet.evaluation.evaluate import Step
-    from lerenet.evaluation.folder import DefectClass
-    from lerenet.evaluation.labels import LabelRule
+    from lerenet.datasets.folder import DefectClass
+    from lerenet.datasets.labels import LabelRule
     from lerenet.evaluation.methods import Method
     from lerenet.evaluation.protocol import EvaluationConfig
     from lerenet.evaluation.report import Report
-    from lerenet.inference.runner import Precision
 
 app = typer.Typer(add_completion=False)
 
@@ -29,18 +28,37 @@ app = typer.Typer(add_completion=False)
 @app.command()
 def evaluate(
     data: Annotated[
-        Path, typer.Option(exists=True, file_okay=False, help="Folder of [pack/]class/{images,masks,normal}.")
-    ],
+        Path | None,
+        typer.Option(
+            exists=True,
+            file_okay=False,
+            help="Folder of [pack/]class/{images,masks,normal}.",
+            show_default="none: give --benchmark",
+        ),
+    ] = None,
+    benchmark: BenchmarkName = None,
+    root: BenchmarkRoot = None,
+    fold: Fold = 0,
+    protocol: Annotated[
+        str,
+        typer.Option(help="On a benchmark: `paper` as its authors measure, or `clean` with several support draws."),
+    ] = "paper",
     shots: Annotated[str, typer.Option(help="Numbers of shots, with commas.")] = "1,5",
     seeds: Annotated[int, typer.Option(min=1, help="Seeds, over which spread is told.")] = 3,
     draws: Annotated[int, typer.Option(min=1, help="Support draws a class and seed.")] = 3,
     max_queries: Annotated[int, typer.Option(min=0, help="Most query images a draw; 0 for all.")] = 60,
     max_normals: Annotated[int, typer.Option(min=0, help="Most defect-free images a draw; 0 for all.")] = 60,
+    normals: Annotated[int, typer.Option(min=0, help="Defect-free images registered with every support set.")] = 0,
     classes: Annotated[
         str | None, typer.Option(help="Classes such as sd900/scratches, with commas.", show_default="all")
     ] = None,
-    threshold: Annotated[str, typer.Option(help="Of the masks: 0 to 1, or `suggested`.")] = "0.5",
-    label_rule: Annotated[str, typer.Option(help="What is marked in a grey mask: gt127, eq255 or gt0.")] = "gt127",
+    threshold: Annotated[str, typer.Option(help="Of the masks: 0 to 1, or `suggested` with its least score.")] = "0.5",
+    label_rule: Annotated[
+        str | None,
+        typer.Option(
+            help="What is marked in a grey mask: gt127, eq255 or gt0.", show_default="gt127, on a benchmark eq255"
+        ),
+    ] = None,
     weights: Weights = None,
     device: Device = "auto",
     precision: Annotated[str, typer.Option(help="`auto`, `float32` or `bf16`.")] = "auto",
@@ -52,11 +70,14 @@ def evaluate(
         ),
     ] = None,
 ) -> None:
-    """Measure IoU and false alarms on marked images: class by class, mean and spread, beside two training-free rows."""
-    from lerenet.evaluation.folder import open_folder
+    """Measure IoU and false alarms on marked images: class by class, mean and spread, beside training-free rows.
+
+    On a benchmark: `--benchmark surface-defects-4i --root DIR --fold 0 --shots 1`, by the authors' protocol or a clean
+    one; the report says which, and how the checkpoint was chosen.
+    """
+    if (data is None) == (benchmark is None):
+        raise typer.BadParameter("give --data, or --benchmark with --root")
     from lerenet.evaluation.protocol import EvaluationConfig
-    from lerenet.evaluation.report import write_report
-    from lerenet.evaluation.table import as_tables
 
     config = EvaluationConfig(
         shots=_shots(shots),
@@ -64,17 +85,33 @@ def evaluate(
         n_draws=draws,
         max_queries=max_queries or None,
         max_normals=max_normals or None,
+        n_normals=normals,
         threshold=_threshold(threshold),
-        label_rule=cast("LabelRule", label_rule),
+        label_rule=cast("LabelRule", label_rule or ("gt127" if benchmark is None else "eq255")),
     )
-    found = open_folder(data, None if classes is None else [name.strip() for name in classes.split(",")])
-    methods, conditions = _methods(weights, device, precision)
+    chosen = ChosenWeights(weights, device, precision)
     folder = out or Path("runs") / f"evaluation-{datetime.now():%Y%m%d-%H%M%S}"
+    if benchmark is not None:
+        evaluate_on_benchmark(benchmark, required_root(root), fold, protocol, config, chosen, folder)
+    elif data is not None:
+        _evaluate_folder(data, classes, config, chosen, note, folder)
+    typer.echo(f"report in {folder}")
+
+
+def _evaluate_folder(
+    data: Path, classes: str | None, config: EvaluationConfig, chosen: ChosenWeights, note: str, folder: Path
+) -> None:
+    from lerenet.datasets.folder import open_folder
+    from lerenet.evaluation.methods import standard_methods
+    from lerenet.evaluation.report import write_report
+    from lerenet.evaluation.table import as_tables
+
+    found = open_folder(data, None if classes is None else [name.strip() for name in classes.split(",")])
     folder.mkdir(parents=True, exist_ok=True)  # before hours are spent
-    report = _measure(methods, found, config, note, {"data": data.resolve().name, **conditions})
+    methods = standard_methods(chosen.network, chosen.device, chosen.precision)
+    report = _measure(methods, found, config, note, {"data": data.resolve().name, **chosen.conditions})
     output().print(as_tables(report))
     write_report(report, folder)
-    typer.echo(f"report and overlays in {folder}")
 
 
 def _measure(
@@ -86,38 +123,8 @@ def _measure(
 ) -> Report:
     from lerenet.evaluation.evaluate import evaluate as run
 
-    with progress_bar() as bar:
-        task = bar.add_task("reading", total=None)
-
-        def show(step: Step) -> None:
-            words = f"{step.method}, {step.class_name}"
-            bar.update(task, completed=step.n_done, total=step.n_total, description=words)
-
+    with steps_shown() as show:
         return run(methods, classes, config, show, note=note, conditions=conditions)
-
-
-def _methods(weights: Path | None, device: str, precision: str) -> tuple[Sequence[Method], dict[str, str]]:
-    from lerenet.evaluation.methods import standard_methods
-    from lerenet.inference.device import choose_device
-    from lerenet.inference.runner import settled_precision
-    from lerenet.network.weights import load_weights, shipped_weights, weights_digest
-
-    path, chosen = weights or shipped_weights(), choose_device(device)
-    conditions = {
-        "weights": path.name,
-        "weights_digest": weights_digest(path),
-        "device": str(chosen),
-        "precision": settled_precision(_precision(precision), chosen),
-    }
-    return standard_methods(load_weights(path, chosen), chosen, _precision(precision)), conditions
-
-
-def _precision(word: str) -> Precision:
-    from lerenet.inference.runner import Precision
-
-    if word not in get_args(Precision):
-        raise ConfigurationError(f"precision={word}: use {', '.join(get_args(Precision))}")
-    return cast("Precision", word)
 
 
 def _shots(words: str) -> tuple[int, ...]:

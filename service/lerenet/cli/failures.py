@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-from lerenet.errors import LERENetError
+import typer
+
+from lerenet.errors import DatasetError, LERENetError
 
 EXTRAS = {
     "serve": (
@@ -42,3 +46,16 @@ def _missing_extra(error: ModuleNotFoundError) -> str | None:
         if module in modules:
             return f"this command needs {module}, which is not installed: pip install 'lerenet[{extra}]'"
     return None
+
+
+@contextmanager
+def faults_listed() -> Iterator[None]:
+    """Everything that is wrong with a data set, a line each on standard error, before the command ends."""
+    try:
+        yield
+    except DatasetError as error:
+        for fault in error.faults:
+            typer.echo(f"fault: {fault}", err=True)
+        if error.faults:
+            raise DatasetError(f"{len(error.faults)} faults in the data set, see above; nothing was done") from error
+        raise

@@ -28,6 +28,28 @@ Weights = Annotated[
 ]
 Device = Annotated[str, typer.Option(help="`auto` (CUDA where there is one), `cuda`, `cuda:1` or `cpu`.")]
 
+BenchmarkName = Annotated[
+    str | None, typer.Option("--benchmark", help="`surface-defects-4i` or `fssd-12`.", show_default="none")
+]
+BenchmarkRoot = Annotated[
+    Path | None,
+    typer.Option(
+        "--root", exists=True, file_okay=False, help="Folder of the benchmark's class folders.", show_default="none"
+    ),
+]
+Fold = Annotated[int, typer.Option(min=0, max=2, help="Fold of the benchmark: which classes it tests.")]
+
+
+def required_root(root: Path | None) -> Path:
+    """The folder of a benchmark, which must be named.
+
+    Raises:
+        BadParameter: It is not.
+    """
+    if root is None:
+        raise typer.BadParameter("a benchmark needs the folder of its class folders", param_hint="--root")
+    return root
+
 
 def open_client(context: typer.Context, url: str) -> Client:
     """A client of the service at `url`, with the key of `LERENET_API_KEY` if there is one.

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lerenet.cli.display import print_table
+from lerenet.cli.chosen_weights import ChosenWeights
+from lerenet.cli.display import print_table, progress_bar
+from lerenet.cli.options import Device
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from lerenet.evaluation.switching import ClassSwitch
+    from lerenet.inference.segmenter import Segmenter
 
 app = typer.Typer(add_completion=False)
 
@@ -17,7 +25,7 @@ _MIB = 1 << 20
 
 @app.callback()
 def weights() -> None:
-    """List, verify and describe weights files."""
+    """List, verify, describe and compare weights files."""
 
 
 @app.command("list")
@@ -62,3 +70,68 @@ def info(
         **asdict(network.config),
     }
     print_table(("", "value"), ((fact, str(value)) for fact, value in facts.items()))
+
+
+@app.command()
+def compare(
+    a: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="Weights in use.")],
+    b: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="Weights to switch to.")],
+    data_dir: Annotated[
+        Path, typer.Option(envvar="LERENET_DATA_DIR", file_okay=False, help="The service's data folder; only read.")
+    ] = Path("data"),
+    out: Annotated[
+        Path | None, typer.Option(file_okay=False, help="Folder for a sheet of overlays a class.", show_default="none")
+    ] = None,
+    device: Device = "auto",
+) -> None:
+    """Show for each registered class how its masks would change under other weights.
+
+    Each shot is segmented by the others, and each normal by a class that has not seen it; the exit status is 0 whatever
+    the masks say.
+    """
+    from lerenet.evaluation.switching import compare_class, write_sheets
+    from lerenet.support import read_stored_classes
+
+    segmenters = [_segmenter(ChosenWeights(path, device)) for path in (a, b)]
+    switches: list[ClassSwitch] = []
+    with progress_bar() as bar:
+        task = bar.add_task("comparing", total=None)
+        for stored in read_stored_classes(data_dir):
+            bar.update(task, advance=1, description=stored.record.name)
+            switches.append(compare_class(stored, segmenters[0], segmenters[1], ("A", "B")))
+    _print_switches(switches, a, b)
+    if out is not None:
+        write_sheets(switches, out)
+        typer.echo(f"sheets in {out}")
+
+
+def _segmenter(chosen: ChosenWeights) -> Segmenter:
+    from lerenet.evaluation.benchmarks import any_size_segmenter
+
+    return any_size_segmenter(chosen.network, chosen.device, chosen.precision)
+
+
+def _print_switches(switches: Sequence[ClassSwitch], a: Path, b: Path) -> None:
+    columns = ("class", "shots", "normals", "IoU A", "IoU B", "cut A", "cut B", "changed", "false A", "false B")
+    rows = [
+        (
+            f"{each.name}*" if each.is_turned else each.name,
+            each.n_shots,
+            each.n_normals,
+            each.before.loo_iou,
+            each.after.loo_iou,
+            each.before.threshold,
+            each.after.threshold,
+            f"{each.changed:.2%}",
+            *("-" if side.alarm_area is None else f"{side.alarm_area:.3%}" for side in (each.before, each.after)),
+        )
+        for each in switches
+    ]
+    print_table(columns, rows)
+    typer.echo(f"A is {a}, B is {b}")
+    typer.echo("IoU: each shot segmented by the others; cut: suggested threshold; false: share of the normals marked")
+    typer.echo("changed: share of the pixels of shots and normals whose mask differs")
+    if any(each.is_turned for each in switches):
+        typer.echo("* its only shot was segmented from itself, turned by half: no measure of other images")
+    if not switches:
+        typer.echo("no class is registered there")

@@ -15,7 +15,7 @@ from lerenet.training.config import TrainingConfig
 
 if TYPE_CHECKING:
     from lerenet.training.learner import StepReport
-    from lerenet.training.validation import ValidationReport
+    from lerenet.training.validation import Judgement
 
 _CONFIG_FILE = "config.toml"
 _ORIGIN_FILE = "origin.json"
@@ -75,7 +75,7 @@ class History:
         """Appends what a step showed, with further named numbers."""
         self._append({"kind": "training", "step": step} | asdict(report) | measured)
 
-    def add_validation(self, step: int, report: ValidationReport) -> None:
+    def add_validation(self, step: int, report: Judgement) -> None:
         """Appends a validation after `step` steps."""
         self._append({"kind": "validation", "step": step, "iou": report.iou} | asdict(report))
 

@@ -80,6 +80,7 @@ class Learner:
         random = np.random.default_rng([self._config.seed, index])
         n_shots = int(random.integers(1, min(self._config.max_shots, masks.shape[1] - 1) + 1))
         draw = draw_supports(masks.flatten(2).any(dim=2), n_shots, random)
+        torch.manual_seed(int(random.integers(2**62)))  # whatever else is drawn follows from seed and step as well
         buffers = [buffer.clone() for buffer in self.network.buffers()]
         logits, targets = episode_logits(self.network, images, masks, draw, self._device, self._config.precision)
         losses = segmentation_losses(logits, targets, self._config.dice_smoothing)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -18,9 +19,10 @@ from lerenet.training.plot import plot_curves
 from lerenet.training.progress import build_progress
 from lerenet.training.schedule import learning_rate_factor, run_progress
 from lerenet.training.signals import stop_signals
+from lerenet.training.throughput import Throughput
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
     from threading import Event
 
@@ -30,8 +32,9 @@ if TYPE_CHECKING:
     from lerenet.training.config import TrainingConfig
     from lerenet.training.episodes import EpisodeSource
     from lerenet.training.learner import StepReport
+    from lerenet.training.learning import BuildLearner, Schedule
     from lerenet.training.progress import ProgressView
-    from lerenet.training.validation import HeldOutPlates
+    from lerenet.training.validation import HeldOut
 
 BEST_WEIGHTS = "weights-best.safetensors"
 LAST_WEIGHTS = "weights-last.safetensors"
@@ -64,6 +67,9 @@ class TrainingRun:
         held_out: What the averaged weights are validated on.
         device: Where the network runs.
         resume: Go on from the last checkpoint in `run_dir` if there is one.
+        save: Writes the averaged network to a file.
+        build_learner: What learns from the batches.
+        schedule: From the share of the run that is done, and that of the warm-up, to the factor of the learning rate.
 
     Raises:
         ConfigurationError: The folder holds a run with other settings, or one that `resume` forbids to go on with.
@@ -76,9 +82,12 @@ class TrainingRun:
         *,
         network: LERENet,
         source: EpisodeSource,
-        held_out: HeldOutPlates,
+        held_out: HeldOut,
         device: torch.device,
         resume: bool = True,
+        save: Callable[[LERENet, Path], None] = save_weights,
+        build_learner: BuildLearner = Learner,
+        schedule: Schedule = learning_rate_factor,
     ) -> None:
         if list_checkpoints(run_dir / _CHECKPOINTS):
             if not resume:
@@ -90,7 +99,10 @@ class TrainingRun:
         self._source = source
         self._held_out = held_out
         self._device = device
-        self._learner = Learner(network, config, device)
+        self._save_network = save
+        self._learner = build_learner(network, config, device)
+        self._schedule = schedule
+        self._throughput = Throughput()
         self._step = 0
         self._best_iou: float | None = None
         self._validated_step = -1
@@ -99,16 +111,20 @@ class TrainingRun:
         self._history = History(run_dir / "history.jsonl", self._step)
         self._started = time.monotonic()
 
-    def fit(self) -> Outcome:
+    def fit(self, deadline_s: float = math.inf) -> Outcome:
         """Trains until the end of the schedule or a stop signal, and leaves a checkpoint, weights and curves.
+
+        Args:
+            deadline_s: Time of `time.monotonic` at which to stop as if a signal had come.
 
         Raises:
             ConfigurationError: The loss stays not finite.
         """
         config = self._config
-        batches = iterate_batches(self._source, self._step, config.steps, config.num_workers)
+        made = iterate_batches(self._source, self._step, config.steps, config.num_workers)
+        batches = self._throughput.timed(made)
         with stop_signals() as stop, build_progress(self._progress(), config.report_every_s) as view:
-            while self._progress() < 1 and (batch := _next_unless(stop, batches)):
+            while self._progress() < 1 and time.monotonic() < deadline_s and (batch := _next_unless(stop, batches)):
                 self._learn(*batch, view)
                 if self._step % config.validate_every == 0:
                     self._validate(view)
@@ -118,7 +134,7 @@ class TrainingRun:
         return Outcome(self._step, self._best_iou, self._progress() >= 1)
 
     def _learn(self, images: Tensor, masks: Tensor, view: ProgressView) -> None:
-        rate = self._config.learning_rate * learning_rate_factor(self._progress(), self._config.warmup)
+        rate = self._config.learning_rate * self._schedule(self._progress(), self._config.warmup)
         report = self._learner.step(images, masks, self._step, rate)
         self._step += 1
         view.show(self._step, self._progress(), report.loss)
@@ -139,20 +155,18 @@ class TrainingRun:
         is_best = self._best_iou is None or report.iou > self._best_iou
         if is_best:
             self._best_iou = report.iou
-            save_weights(network, self._run_dir / BEST_WEIGHTS)
-        view.tell(
-            f"step {self._step} · held-out IoU {report.iou_one_shot:.3f} with 1 shot, {report.iou_several_shots:.3f} "
-            f"with several · false alarms {report.false_alarm_rate:.1%}{' · best' if is_best else ''}"
-        )
+            self._save_network(network, self._run_dir / BEST_WEIGHTS)
+        view.tell(f"step {self._step} · {report.describe()}{' · best' if is_best else ''}")
         plot_curves(self._history.rows, self._run_dir / "curves.png")
 
     def _finish(self, view: ProgressView, *, is_complete: bool) -> None:
         # A run that is asked to stop has little time; one that is over wants its last weights judged.
         if is_complete and self._validated_step != self._step:
             self._validate(view)
-        save_weights(self._learner.average.network, self._run_dir / LAST_WEIGHTS)
+        self._save_network(self._learner.average.network, self._run_dir / LAST_WEIGHTS)
         path = self._save()
         view.tell(f"{'finished' if is_complete else 'stopped'} after {self._step} steps; checkpoint {path}")
+        view.tell(self._throughput.describe())
 
     def _progress(self) -> float:
         return run_progress(self._config, self._step, self._elapsed_s())

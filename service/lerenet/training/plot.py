@@ -15,6 +15,14 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _SMOOTHED_ROWS = 15
+_HELD_OUT = {
+    "iou_one_shot": "held-out, 1 shot",
+    "iou_several_shots": "held-out, several shots",
+    "iou_synthetic": "held-out plates",
+    "miou": "mIoU",
+    "fb_iou": "FB-IoU",
+}
+"""What judgements may hold, and its name in the legend."""
 
 
 def plot_curves(rows: Sequence[dict[str, Any]], path: Path) -> None:
@@ -32,7 +40,7 @@ def plot_curves(rows: Sequence[dict[str, Any]], path: Path) -> None:
     for name, label in (("loss", "total"), ("cross_entropy", "cross-entropy"), ("dice", "Dice")):
         _draw_smooth(loss, training, name, label)
     _draw_smooth(iou, training, "iou", "training")
-    for name, label in (("iou_one_shot", "held-out, 1 shot"), ("iou_several_shots", "held-out, several shots")):
+    for name, label in _HELD_OUT.items():
         _draw(iou, validation, name, label, marker="o", markersize=3)
     _draw(iou, validation, "false_alarm_rate", "held-out, false alarms", linestyle=":", color="0.4")
     loss.set(title="Loss", xlabel="step", ylim=(0, None))
@@ -45,7 +53,9 @@ def plot_curves(rows: Sequence[dict[str, Any]], path: Path) -> None:
 
 
 def _draw(axes: Axes, rows: list[dict[str, Any]], name: str, label: str, **style: Any) -> None:
-    axes.plot([row["step"] for row in rows], [row[name] for row in rows], label=label, **style)
+    shown = [row for row in rows if name in row]
+    if shown:
+        axes.plot([row["step"] for row in shown], [row[name] for row in shown], label=label, **style)
 
 
 def _draw_smooth(axes: Axes, rows: list[dict[str, Any]], name: str, label: str) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import torch
@@ -23,7 +24,29 @@ FALSE_ALARM_AREA = 5e-4
 
 
 @dataclass(frozen=True, slots=True)
-class ValidationReport:
+class Judgement(ABC):
+    """What held-out images say about weights; its fields become a row of the history."""
+
+    @property
+    @abstractmethod
+    def iou(self) -> float:
+        """What the best weights are chosen by, 0 to 1."""
+
+    @abstractmethod
+    def describe(self) -> str:
+        """In one line."""
+
+
+class HeldOut(Protocol):
+    """A fixed set of episodes that nothing is learnt from."""
+
+    def validate(self, network: LERENet, device: torch.device) -> Judgement:
+        """Measures a network in evaluation mode. Calls with equal weights give equal judgements."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ValidationReport(Judgement):
     """Means over the held-out classes.
 
     Attributes:
@@ -40,6 +63,13 @@ class ValidationReport:
     def iou(self) -> float:
         """What the best weights are chosen by: the mean of both settings."""
         return (self.iou_one_shot + self.iou_several_shots) / 2
+
+    def describe(self) -> str:
+        """See `Judgement`."""
+        return (
+            f"held-out IoU {self.iou_one_shot:.3f} with 1 shot, {self.iou_several_shots:.3f} with several · "
+            f"false alarms {self.false_alarm_rate:.1%}"
+        )
 
 
 class HeldOutPlates:
