@@ -8,12 +8,21 @@ from dataclasses import replace
 import pytest
 import torch
 from torch import Tensor
+from torch.nn.functional import normalize
 
+from lerenet.network.config import tiny
 from lerenet.network.encoding import SupportEncoding
 from lerenet.network.features import Features
 from lerenet.network.lerenet import IGNORE_INDEX, LERENet
 from lerenet.network.metal.mpr import MPR
-from lerenet.network.metal.names import BACKGROUND, FOREGROUND, background_bank, foreground_bank
+from lerenet.network.metal.names import (
+    BACKGROUND,
+    FOREGROUND,
+    background_bank,
+    descriptor,
+    discriminant,
+    foreground_bank,
+)
 from lerenet.network.metal.prior import Prior
 from lerenet.network.metal.support import SupportPool
 
@@ -40,20 +49,32 @@ def assert_same(left: SupportEncoding, right: SupportEncoding, tolerance: float 
         torch.testing.assert_close(right.tensors[name], tensor, rtol=tolerance, atol=tolerance)
 
 
-def coordinate_features(n_images: int, size_px: int, channels: tuple[int, ...] = (8, 12, 16)) -> Features:
-    """Features in which every cell of every image differs from every other in direction, and can be told by it."""
-    generator = torch.Generator().manual_seed(9)
-    grids = (size_px // stride for stride in STRIDES)
-    maps = (torch.randn(n_images, c, n, n, generator=generator) for c, n in zip(channels, grids, strict=True))
-    return Features(tuple(maps), (size_px, size_px), {})
+def coordinate_features(n_images: int, size_px: int) -> Features:
+    """Features in which every cell's descriptor differs from every other in direction, and can be told by it."""
+    config, generator = tiny(), torch.Generator().manual_seed(9)
+    grids = [size_px // stride for stride in STRIDES]
+    channels = (config.pyramid_channels, *config.stage_channels[1:])
+    maps = [torch.randn(n_images, c, n, n, generator=generator) for c, n in zip(channels, grids, strict=True)]
+    sizes = zip(config.descriptor_channels, grids, strict=True)
+    cells = [normalize(torch.randn(n_images, d, n, n, generator=generator), dim=1) for d, n in sizes]
+    return Features(tuple(maps), (size_px, size_px), {descriptor(level): cells[level] for level in LEVELS})
 
 
-def origin_of(bank: Tensor, level_map: Tensor) -> list[set[tuple[int, int, int]]]:
-    """Per class the (image, row, column) of the cells (M, C, h, w) which its bank (B, n, C) was drawn from."""
-    cells = torch.nn.functional.normalize(level_map, dim=1).permute(0, 2, 3, 1)
-    similarity = torch.einsum("bnc,mhwc->bnmhw", bank, cells).flatten(2)
+def changed(features: Features, change: Callable[[Tensor], Tensor]) -> Features:
+    """The features with a change made to every map and to every level's descriptors."""
+    return Features(
+        tuple(change(m) for m in features.maps),
+        features.size,
+        {name: change(cells) for name, cells in features.shared.items()},
+    )
+
+
+def origin_of(bank: Tensor, cells: Tensor) -> list[set[tuple[int, int, int]]]:
+    """Per class the (image, row, column) of the descriptors (M, d, h, w) which its bank (B, n, d) was drawn from."""
+    similarity = torch.einsum("bnd,mdhw->bnmhw", bank, cells).flatten(2)
     assert torch.allclose(similarity.amax(2), torch.ones(()))
-    places = [torch.unravel_index(best, cells.shape[:3]) for best in similarity.argmax(2)]
+    shape = (cells.shape[0], *cells.shape[2:])
+    places = [torch.unravel_index(best, shape) for best in similarity.argmax(2)]
     return [set(zip(*(axis.tolist() for axis in place), strict=True)) for place in places]
 
 
@@ -71,7 +92,7 @@ def test_order_of_shots_does_not_matter(network: LERENet, images: Tensor, masks:
 
 def test_order_of_shots_does_not_matter_when_features_are_bfloat16(network: LERENet, masks: Tensor) -> None:
     features = coordinate_features(3, 64)
-    coarse = Features(tuple(m.bfloat16() for m in features.maps), features.size, {})
+    coarse = changed(features, lambda m: m.bfloat16().float())
     with torch.autocast("cpu", torch.bfloat16):
         forward = network.summarise(coarse, masks[0], torch.tensor([[0, 1, 2]]))
         backward = network.summarise(coarse, masks[0], torch.tensor([[2, 1, 0]]))
@@ -112,9 +133,9 @@ def test_banks_come_from_their_side_of_the_mask(pool: SupportPool, masks: Tensor
     shots = torch.arange(6).view(2, 3)
     encoding = pool(features, masks.flatten(0, 1), shots)
     share = torch.nn.functional.avg_pool2d(masks.flatten(0, 1).float(), STRIDES[level])
-    for b, cells in enumerate(origin_of(encoding.tensors[foreground_bank(level)], features.maps[level])):
+    for b, cells in enumerate(origin_of(encoding.tensors[foreground_bank(level)], features.shared[descriptor(level)])):
         assert all(m in shots[b] and share[m, row, column] >= 0.3 for m, row, column in cells)
-    for b, cells in enumerate(origin_of(encoding.tensors[background_bank(level)], features.maps[level])):
+    for b, cells in enumerate(origin_of(encoding.tensors[background_bank(level)], features.shared[descriptor(level)])):
         assert all(m in shots[b] and share[m, row, column] < 0.01 for m, row, column in cells)
 
 
@@ -122,7 +143,7 @@ def test_bank_draws_every_shot_in(pool: SupportPool, masks: Tensor) -> None:
     features = coordinate_features(3, 64)
     encoding = pool(features, masks[0], torch.tensor([[0, 1, 2]]))
     for bank in (foreground_bank, background_bank):
-        (cells,) = origin_of(encoding.tensors[bank(0)], features.maps[0])
+        (cells,) = origin_of(encoding.tensors[bank(0)], features.shared[descriptor(0)])
         assert {m for m, _, _ in cells} == {0, 1, 2}
 
 
@@ -130,7 +151,9 @@ def test_bank_holds_every_cell_when_there_are_few(pool: SupportPool) -> None:
     mask = torch.zeros(1, 64, 64, dtype=torch.uint8)
     mask[0, 8:16, 20:32] = 1  # six cells at stride 4
     features = coordinate_features(1, 64)
-    (cells,) = origin_of(pool(features, mask, torch.tensor([[0]])).tensors[foreground_bank(0)], features.maps[0])
+    (cells,) = origin_of(
+        pool(features, mask, torch.tensor([[0]])).tensors[foreground_bank(0)], features.shared[descriptor(0)]
+    )
     assert cells == {(0, row, column) for row in (2, 3) for column in (5, 6, 7)}
 
 
@@ -140,7 +163,7 @@ def test_scratch_thinner_than_a_cell_is_in_the_foreground(pool: SupportPool, lev
     mask[0, 33, 3:60] = 1
     features = coordinate_features(1, 64)
     encoding = pool(features, mask, torch.tensor([[0]]))
-    (cells,) = origin_of(encoding.tensors[foreground_bank(level)], features.maps[level])
+    (cells,) = origin_of(encoding.tensors[foreground_bank(level)], features.shared[descriptor(level)])
     assert {row for _, row, _ in cells} == {33 // STRIDES[level]}
 
 
@@ -150,15 +173,15 @@ def test_padding_carries_no_descriptor(pool: SupportPool, masks: Tensor) -> None
     features = coordinate_features(3, 64)
     shots = torch.tensor([[0, 1, 2]])
     encoding = pool(features, padded, shots)
-    changed_maps = tuple(m.clone() for m in features.maps)
-    for level, changed in enumerate(changed_maps):
-        changed[:, :, 48 // STRIDES[level] :] = 100.0
-    assert_same(pool(Features(changed_maps, features.size, {}), padded, shots), encoding, tolerance=0)
+    filled = changed(
+        features, lambda m: torch.cat([m[:, :, : m.shape[2] * 3 // 4], m[:, :, m.shape[2] * 3 // 4 :] + 9], 2)
+    )
+    assert_same(pool(filled, padded, shots), encoding, tolerance=0)
 
 
 def test_padding_adds_nothing_to_an_unpadded_support(pool: SupportPool, masks: Tensor) -> None:
     whole = coordinate_features(3, 64)
-    cut = Features(tuple(m[:, :, : m.shape[2] // 2] for m in whole.maps), (32, 64), {})
+    cut = replace(changed(whole, lambda m: m[:, :, : m.shape[2] // 2]), size=(32, 64))
     padded = masks[0].clone()
     padded[:, 32:] = IGNORE_INDEX
     shots = torch.tensor([[0, 1, 2]])
@@ -171,9 +194,9 @@ def test_normals_join_the_background(pool: SupportPool, masks: Tensor) -> None:
     normals = features.select(torch.tensor([3, 4]))
     encoding = pool(features, masks[0].repeat(2, 1, 1)[:5], shots, normals)
     for level in LEVELS:
-        (cells,) = origin_of(encoding.tensors[background_bank(level)], features.maps[level])
+        (cells,) = origin_of(encoding.tensors[background_bank(level)], features.shared[descriptor(level)])
         assert {m for m, _, _ in cells} & {3, 4}
-        (cells,) = origin_of(encoding.tensors[foreground_bank(level)], features.maps[level])
+        (cells,) = origin_of(encoding.tensors[foreground_bank(level)], features.shared[descriptor(level)])
         assert not {m for m, _, _ in cells} & {3, 4}
 
 
@@ -181,8 +204,9 @@ def test_normals_leave_the_foreground_as_it_is(
     network: LERENet, images: Tensor, masks: Tensor, normals: Tensor
 ) -> None:
     without, with_normals = network.encode_support(images, masks), network.encode_support(images, masks, normals)
-    foreground = [FOREGROUND, "nodes", *(foreground_bank(level) for level in LEVELS)]
-    assert all(torch.equal(without.tensors[name], with_normals.tensors[name]) for name in foreground)
+    assert all(torch.equal(without.tensors[name], with_normals.tensors[name]) for name in (FOREGROUND, "nodes"))
+    for bank in map(foreground_bank, LEVELS):
+        assert torch.equal(without.tensors[bank].chunk(2, 1)[0], with_normals.tensors[bank].chunk(2, 1)[0])
     assert not torch.equal(without.tensors[BACKGROUND], with_normals.tensors[BACKGROUND])
 
 
@@ -224,7 +248,7 @@ def test_moved_support_gives_the_same_prototypes(pool: SupportPool) -> None:
     features = coordinate_features(1, 64)
     mask = torch.zeros(1, 64, 64, dtype=torch.uint8)
     mask[0, :16, 16:48] = 1
-    moved = Features(tuple(m.roll(m.shape[2] // 2, 2) for m in features.maps), features.size, {})
+    moved = changed(features, lambda m: m.roll(m.shape[2] // 2, 2))
     shots = torch.tensor([[0]])
     assert_same(pool(moved, mask.roll(32, 1), shots), pool(features, mask, shots))
 
@@ -234,8 +258,9 @@ def test_moved_query_moves_the_prior(network: LERENet, images: Tensor, masks: Te
     prior = network.prior
     assert isinstance(prior, Prior)
     features = coordinate_features(2, 64)
-    moved = Features((features.maps[0].roll(5, 3), *features.maps[1:]), features.size, {})
-    torch.testing.assert_close(prior(moved, encoding)[:, :3], prior(features, encoding)[:, :3].roll(5, 3))
+    shifted = {descriptor(0): features.shared[descriptor(0)].roll(5, 3)}
+    moved = replace(features, shared={**features.shared, **shifted})
+    torch.testing.assert_close(prior(moved, encoding)[:, :6], prior(features, encoding)[:, :6].roll(5, 3))
 
 
 def test_prior_of_a_cell_in_the_bank_is_one(network: LERENet, images: Tensor, masks: Tensor) -> None:
@@ -245,7 +270,7 @@ def test_prior_of_a_cell_in_the_bank_is_one(network: LERENet, images: Tensor, ma
     prior = network.prior(features, encoding)
     best = prior[:, 0].flatten(1)
     assert best.amax(1).allclose(torch.ones(()), atol=1e-4)
-    assert prior[:, :2].abs().max() <= 1 + 1e-4
+    assert prior[:, :4].abs().max() <= 1 + 1e-4
 
 
 def test_prior_is_the_same_when_gradients_are_kept(network: LERENet, images: Tensor, masks: Tensor) -> None:
@@ -258,26 +283,75 @@ def test_prior_is_the_same_when_gradients_are_kept(network: LERENet, images: Ten
 
 
 @pytest.mark.parametrize("scale", [0.25, 4.0])
-def test_prior_does_not_depend_on_the_length_of_features(
-    network: LERENet, images: Tensor, masks: Tensor, scale: float
-) -> None:
-    encoding = network.encode_support(images, masks)
+def test_descriptors_do_not_depend_on_the_length_of_features(network: LERENet, scale: float) -> None:
+    prior = network.prior
+    assert isinstance(prior, Prior)
+    for projection in prior.descriptors.project:
+        assert isinstance(projection, torch.nn.Conv2d)
+        assert projection.bias is not None
+        projection.bias.zero_()
     features = coordinate_features(2, 64)
-    scaled = Features(tuple(m * scale for m in features.maps), features.size, {})
-    torch.testing.assert_close(network.prior(scaled, encoding), network.prior(features, encoding))
+    scaled = changed(features, lambda m: m * scale)
+    torch.testing.assert_close(prior.shared(scaled), prior.shared(features))
+
+
+def test_half_of_the_background_bank_comes_closest_to_the_defect(pool: SupportPool, masks: Tensor) -> None:
+    features = coordinate_features(3, 64)
+    tensors = pool(features, masks[0], torch.tensor([[0, 1, 2]])).tensors
+    foreground, background = tensors[foreground_bank(0)].chunk(2, dim=1)[0], tensors[background_bank(0)]
+    likeness = (background @ foreground.mT).amax(2)
+    spread, alike = likeness.chunk(2, dim=1)
+    cells = features.shared[descriptor(0)].permute(0, 2, 3, 1)[masks[0, :, ::4, ::4] == 0]
+    quarter = (cells @ foreground[0].T).amax(1).quantile(0.7)
+    assert alike.min() > quarter
+    assert spread.min() < quarter
+
+
+def test_half_of_the_foreground_bank_stays_farthest_from_the_background(pool: SupportPool, masks: Tensor) -> None:
+    tensors = pool(coordinate_features(3, 64), masks[0], torch.tensor([[0, 1, 2]])).tensors
+    spread_background = tensors[background_bank(0)].chunk(2, dim=1)[0]
+    likeness = (tensors[foreground_bank(0)] @ spread_background.mT).amax(2)
+    spread, telling = likeness.chunk(2, dim=1)
+    assert telling.max() < spread.median()
+    assert spread.max() > telling.max()
+
+
+@pytest.mark.parametrize("n_shots", [1, 3])
+def test_discriminant_parts_defect_and_background_that_differ(pool: SupportPool, masks: Tensor, n_shots: int) -> None:
+    """On descriptors in which the defect is one shift of a varied background: where a cosine sees little."""
+    features = coordinate_features(3, 64)
+    covered = masks[0, :, ::4, ::4].float()[:, None]
+    shift = torch.zeros(1, 6, 1, 1)
+    shift[:, 2] = 2.0
+    cells = normalize(features.shared[descriptor(0)] + shift * covered, dim=1)
+    shown = replace(features, shared={**features.shared, descriptor(0): cells})
+    weights = pool(shown, masks[0], torch.arange(n_shots)[None]).tensors[discriminant(0)][0]
+    response = torch.einsum("mdhw,d->mhw", cells, weights[:-1]) + weights[-1]
+    assert response[covered[:, 0] == 1].mean() > 0.4
+    assert response[covered[:, 0] == 0].mean() < -0.4
+
+
+def test_discriminant_learns_from_normals(pool: SupportPool, masks: Tensor) -> None:
+    features = coordinate_features(5, 64)
+    support, normals = features.select(torch.arange(3)), features.select(torch.tensor([3, 4]))
+    shots = torch.tensor([[0, 1, 2]])
+    without, with_normals = pool(support, masks[0], shots), pool(support, masks[0], shots, normals)
+    for level in LEVELS:
+        assert not torch.equal(without.tensors[discriminant(level)], with_normals.tensors[discriminant(level)])
 
 
 def test_reasoning_is_free_of_positions(network: LERENet, images: Tensor, masks: Tensor) -> None:
     """Shuffled query cells give shuffled results: only what the cells hold counts, not where they are."""
     encoding, reasoning = network.encode_support(images, masks), network.mpr
     assert isinstance(reasoning, MPR)
-    finest = coordinate_features(2, 64).maps[0]
+    whole = coordinate_features(2, 64)
+    finest, cells = whole.maps[0], whole.shared[descriptor(0)]
     order = torch.randperm(finest.shape[2] * finest.shape[3], generator=torch.Generator().manual_seed(0))
-    shuffled = finest.flatten(2)[..., order].view_as(finest)
+    shuffled, moved_cells = (m.flatten(2)[..., order].view_as(m) for m in (finest, cells))
     results = []
-    for maps in (finest, shuffled):
-        plain = Features((maps,), (64, 64), {})
-        features = replace(plain, shared=reasoning.shared(plain))
+    for maps, descriptors in ((finest, cells), (shuffled, moved_cells)):
+        plain = Features((maps,), (64, 64), {descriptor(0): descriptors})
+        features = replace(plain, shared={**plain.shared, **reasoning.shared(plain)})
         results.append((reasoning(features, encoding), network.mpe(features, encoding)))
     for plain, moved in zip(*results, strict=True):
         torch.testing.assert_close(moved.flatten(2), plain.flatten(2)[..., order], rtol=1e-4, atol=1e-4)

@@ -24,6 +24,7 @@ from lerenet.network.weights import (
     WeightsEntry,
     load_weights,
     read_manifest,
+    save_confidence,
     save_weights,
     verify_weights,
     weights_digest,
@@ -210,3 +211,21 @@ def test_a_weights_file_can_be_read_by_other_users(saved: Path) -> None:
 def test_the_shipped_weights_fit_their_manifest() -> None:
     for entry in read_manifest():
         verify_weights(entry)
+
+
+def test_confidence_survives_the_file(network: LERENet, tmp_path: Path) -> None:
+    path = tmp_path / "a.safetensors"
+    save_weights(network, path)
+    assert load_weights(path, CPU).confidence is None
+    save_confidence(path, path, (-1.25, 0.5, 0.125))
+    again = load_weights(path, CPU)
+    assert again.confidence == (-1.25, 0.5, 0.125)
+    save_weights(again, tmp_path / "b.safetensors")
+    assert (tmp_path / "b.safetensors").read_bytes() == path.read_bytes()
+
+
+@pytest.mark.parametrize("confidence", [[1.0], ["a", 1, 2], 3])
+def test_weights_with_an_unreadable_confidence_are_refused(saved: Path, confidence: object) -> None:
+    rewrite(saved, set_config(confidence=confidence))
+    with pytest.raises(WeightsError, match="cannot be read"):
+        load_weights(saved, CPU)

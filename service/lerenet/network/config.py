@@ -22,8 +22,9 @@ class NetworkConfig:
         pyramid_channels: Channels C of its finest map, after the top-down path.
         fusion_channels: Channels h of MPR, MPE and IFM per class.
         n_nodes: Graph nodes V of the metal MPR, per image.
-        n_foreground: Size of each level's foreground descriptor bank.
-        n_background: Size of each level's background descriptor bank.
+        descriptor_channels: Channels d of the descriptors that are compared, per level.
+        n_foreground: Size of each level's foreground descriptor bank, even.
+        n_background: Size of each level's background descriptor bank, even.
     """
 
     preset: Preset = "metal"
@@ -33,8 +34,9 @@ class NetworkConfig:
     pyramid_channels: int = 96
     fusion_channels: int = 32
     n_nodes: int = 32
+    descriptor_channels: tuple[int, int, int] = (48, 64, 64)
     n_foreground: int = 128
-    n_background: int = 256
+    n_background: int = 768
 
     def __post_init__(self) -> None:
         if self.preset not in get_args(Preset):
@@ -49,5 +51,11 @@ PAPER_VGG = NetworkConfig(preset="paper", backbone="vgg16_bn")
 def tiny() -> NetworkConfig:
     """A metal network small enough for tests: every part is there, with few channels."""
     return NetworkConfig(
-        stage_channels=(8, 12, 16), pyramid_channels=8, fusion_channels=8, n_nodes=4, n_foreground=16, n_background=32
+        stage_channels=(8, 12, 16),
+        pyramid_channels=8,
+        fusion_channels=8,
+        n_nodes=4,
+        descriptor_channels=(6, 8, 8),
+        n_foreground=16,
+        n_background=32,
     )

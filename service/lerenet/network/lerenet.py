@@ -41,6 +41,8 @@ class LERENet(nn.Module):
 
     mean: Tensor
     std: Tensor
+    confidence: tuple[float, float, float] | None = None
+    """How sure its regions are, as `lerenet calibrate` fitted it; None until then. It takes no part in any logit."""
 
     def __init__(
         self,
@@ -77,17 +79,12 @@ class LERENet(nn.Module):
         Raises:
             ValueError: Another shape; says which size to pad to.
         """
-        features = self.support_features(images)
-        for part in (self.prior, self.mpr):  # MPR builds on the prior's term
-            terms = getattr(part, "shared", None)
-            if terms is not None:
-                features = replace(features, shared={**features.shared, **terms(features)})
-        return features
+        return _with_terms(self.mpr, self.support_features(images))
 
     def support_features(self, images: Tensor) -> Features:
-        """As `features`, without the query-only terms, which a support image does not need."""
+        """As `features`, without the terms of the MPR, which a support image does not need."""
         self._check_size(images)
-        return Features(self._maps(images), (images.shape[-2], images.shape[-1]), {})
+        return _with_terms(self.prior, Features(self._maps(images), (images.shape[-2], images.shape[-1]), {}))
 
     def summarise(
         self, features: Features, masks: Tensor, shots: Tensor, normals: Features | None = None
@@ -151,6 +148,12 @@ class LERENet(nn.Module):
                 f"images of shape {tuple(images.shape)}: three channels and sides that are multiples of {multiple} are"
                 f" needed; pad {(height, width)} to {padded}"
             )
+
+
+def _with_terms(part: nn.Module, features: Features) -> Features:
+    """Features with the terms that a part computes once per image, where it has any."""
+    terms = getattr(part, "shared", None)
+    return features if terms is None else replace(features, shared={**features.shared, **terms(features)})
 
 
 def foreground_logit(logits: Tensor) -> Tensor:

@@ -21,6 +21,7 @@ from lerenet.network.config import NetworkConfig
 from lerenet.network.lerenet import LERENet
 
 _MANIFEST = "manifest.toml"
+_CONFIDENCE = "confidence"
 
 
 def save_weights(network: LERENet, path: Path, *, dtype: torch.dtype = torch.float16) -> None:
@@ -32,12 +33,17 @@ def save_weights(network: LERENet, path: Path, *, dtype: torch.dtype = torch.flo
         WeightsError: A value is not finite, or too large for `dtype`.
     """
     tensors = {name: _stored(name, tensor, dtype) for name, tensor in network.state_dict().items()}
-    # One entry only: safetensors writes several in changing order, and equal weights shall have equal digests.
-    metadata = {"config": json.dumps(asdict(network.config))}
-    unfinished = path.with_name(path.name + ".part")
-    save_file(tensors, unfinished, metadata)
-    unfinished.chmod(0o644)  # the writer makes it private, and a service may run as another user
-    unfinished.replace(path)
+    _write(path, tensors, asdict(network.config), network.confidence)
+
+
+def save_confidence(source: Path, target: Path, confidence: tuple[float, float, float]) -> None:
+    """Write a file's weights, as they are, with another confidence; both may be one file.
+
+    Raises:
+        WeightsError: No such file, or not one of ours.
+    """
+    tensors, metadata = _read(source)
+    _write(target, tensors, asdict(_described(source, metadata)[0]), confidence)
 
 
 def load_weights(path: Path, device: torch.device | None = None) -> LERENet:
@@ -47,12 +53,13 @@ def load_weights(path: Path, device: torch.device | None = None) -> LERENet:
         WeightsError: No such file, not a safetensors file of ours, or tensors that do not fit its configuration.
     """
     tensors, metadata = _read(path)
-    config = _config(path, metadata)
+    config, confidence = _described(path, metadata)
     try:
         network = build_lerenet(config)
         network.load_state_dict(tensors, strict=True)
     except (RuntimeError, TypeError, ValueError, LERENetError) as err:
         raise WeightsError(f"{path}: the tensors do not fit the network that the file describes: {err}") from err
+    network.confidence = confidence
     return network.to(device or torch.device("cpu")).eval()
 
 
@@ -147,11 +154,28 @@ def _read(path: Path) -> tuple[dict[str, Tensor], Mapping[str, str]]:
         raise WeightsError(f"{path}: not a readable safetensors file ({err})") from err
 
 
-def _config(path: Path, metadata: Mapping[str, str]) -> NetworkConfig:
+def _write(
+    path: Path, tensors: Mapping[str, Tensor], config: dict[str, Any], confidence: tuple[float, float, float] | None
+) -> None:
+    # One entry only: safetensors writes several in changing order, and equal weights shall have equal digests.
+    metadata = {"config": json.dumps(config if confidence is None else config | {_CONFIDENCE: confidence})}
+    unfinished = path.with_name(path.name + ".part")
+    save_file(dict(tensors), unfinished, metadata)
+    unfinished.chmod(0o644)  # the writer makes it private, and a service may run as another user
+    unfinished.replace(path)
+
+
+def _described(path: Path, metadata: Mapping[str, str]) -> tuple[NetworkConfig, tuple[float, float, float] | None]:
+    """The configuration, and the confidence of a file that was calibrated."""
     if "config" not in metadata:
         raise WeightsError(f"{path}: no LERENet weights, as no network configuration is with them")
     try:
-        fields: dict[str, Any] = json.loads(metadata["config"])
-        return NetworkConfig(**(fields | {"stage_channels": tuple(fields["stage_channels"])}))
+        stored: dict[str, Any] = json.loads(metadata["config"])
+        fields: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in stored.items()}
+        confidence: tuple[float, float, float] | None = fields.pop(_CONFIDENCE, None)
+        if confidence is not None:
+            bias, probability, area = map(float, confidence)
+            confidence = (bias, probability, area)
+        return NetworkConfig(**fields), confidence
     except (KeyError, TypeError, ValueError) as err:
         raise WeightsError(f"{path}: its network configuration cannot be read ({err})") from err

@@ -40,6 +40,7 @@ _COMMON: dict[str, Range] = {
     "relief_px": (1.5, 5),
     "rim": (-0.12, 0.12),
     "fade": (0.0, 0.5),  # how unevenly the contrast runs along the defect
+    "variety": (0.0, 0.5),  # standard deviation, in logarithms, of what a class shows from plate to plate
     "stain": (-0.2, 0.2),  # shift to rust, or away from it, where the episode is in colour
     "margin_px": (0.4, 4.0),  # how far outside the outline the annotator draws
     "closing_px": (0.3, 2.0),  # gaps up to twice this are bridged by the annotation
@@ -234,6 +235,20 @@ FAMILIES: tuple[DefectFamily, ...] = (
             "ragged": (0.0, 0.5),
             "rim": (0.0, 0.0),
             "elongation": (1.0, 3.0),
+        },
+    ),
+    DefectFamily(
+        "uneven",
+        outlines.flank,
+        {
+            "size_px": (20, 120),
+            "soft_px": (1, 8),
+            "contrast": (0.04, 0.3),
+            "cover": (0.0, 0.4),
+            "inner": (0.0, 0.04),
+            "ragged": (0.0, 0.6),
+            "rim": (0.0, 0.0),
+            "bright": (0.5, 0.5),
         },
     ),
     DefectFamily("roll_mark", outlines.repeats, {"size_px": (4, 16), "contrast": (0.1, 0.4)}),

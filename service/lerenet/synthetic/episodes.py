@@ -7,7 +7,7 @@ of the defects), some carry other defects that are not marked, and some nothing 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -23,6 +23,8 @@ _NOTHING = -1e3
 _SMALLEST_SHARE, _LARGEST_SHARE = 3e-4, 0.65
 _ATTEMPTS = 3
 _LENGTHS = ("size_px", "width_px", "length_px")
+_LOOK = ("contrast", "polarity_flips", "cover", "soft_px", "inner", "inner_px", "rim", "fade", "stain")
+_SMALLEST_PX = 1.0
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ class EpisodeGenerator:
     seed: int
     size_px: int = 208
     n_images: int = 4
-    defect_free: float = 0.2
+    defect_free: float = 0.3
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
 
     @torch.no_grad()
@@ -61,10 +63,10 @@ class EpisodeGenerator:
         """Draw batch number `index` of the sequence."""
         draw = Draw((self.seed * 1_000_003 + index) % 2**63, self.device)
         canvas = Canvas(draw, self.size_px)
-        scene = _Scene.sample(draw, n_episodes, self.n_images)
-        plate, part = render_surface(canvas, scene.surface, scene.light)
-        plate = self._distract(canvas, plate, part, scene)
         classes = _Classes.sample(draw, n_episodes)
+        scene = _Scene.sample(draw, n_episodes, self.n_images).shadowed(draw, classes)
+        plate, part = render_surface(canvas, scene.surface, scene.light)
+        plate = self._distract(canvas, plate, part, scene, classes)
         p = classes.on_plates(draw, scene)
         inside, masks = self._place(canvas, classes.families[scene.episode], p, part)
         plate = paint_defect(canvas, plate, inside, p, scene.light)
@@ -72,10 +74,10 @@ class EpisodeGenerator:
         shape = (n_episodes, self.n_images)
         return EpisodeBatch(images.unflatten(0, shape), masks.to(torch.uint8).unflatten(0, shape))
 
-    def _distract(self, canvas: Canvas, plate: Tensor, part: Tensor, scene: _Scene) -> Tensor:
+    def _distract(self, canvas: Canvas, plate: Tensor, part: Tensor, scene: _Scene, marked: _Classes) -> Tensor:
         """Paint defects of another class: they belong to the background of this episode."""
-        classes = _Classes.sample(canvas.draw, scene.n_episodes)
-        shown = canvas.draw.chance(0.5, scene.n_episodes)[scene.episode] & canvas.draw.chance(0.6, len(plate))
+        classes = _Classes.sample(canvas.draw, scene.n_episodes).disguised(canvas.draw, marked)
+        shown = canvas.draw.chance(0.6, scene.n_episodes)[scene.episode] & canvas.draw.chance(0.6, len(plate))
         index = shown.nonzero()[:, 0]
         if len(index) == 0:
             return plate
@@ -129,15 +131,28 @@ class _Scene:
 
     @classmethod
     def sample(cls, draw: Draw, n_episodes: int, n_images: int) -> _Scene:
-        """One surface per episode; in half of them some plates each show another, and in some the plates are turned."""
+        """One surface per episode; in most of them some plates each show another, and in some the plates are turned."""
         episode = torch.arange(n_episodes, device=draw.device).repeat_interleave(n_images)
         home = stack([sample_surface(draw) for _ in range(n_episodes)], draw.device)
         away = stack([sample_surface(draw) for _ in range(len(episode))], draw.device)
-        travels = draw.chance(0.5, n_episodes)[episode] & draw.chance(0.5, len(episode))
+        travels = draw.chance(0.6, n_episodes)[episode] & draw.chance(0.6, len(episode))
         surface = {name: torch.where(travels, away[name], home[name][episode]) for name in home}
         turn = draw.uniform(0, 2 * math.pi, len(episode)) * draw.chance(0.2, n_episodes)[episode]
+        turn = turn + math.pi / 2 * draw.integers(0, 2, len(episode)) * draw.chance(0.25, n_episodes)[episode]
         surface["angle"] = surface["angle"] + turn
         return cls(n_episodes, episode, surface, turn, draw.uniform(0, 2 * math.pi, len(episode)))
+
+    def shadowed(self, draw: Draw, classes: _Classes) -> _Scene:
+        """In a part of the episodes every plate has bands as dark, or as bright, as the defect, and sound all the same.
+
+        Then brightness alone tells nothing, and the support shows as much.
+        """
+        count = len(self.episode)
+        alike = draw.chance(0.35, self.n_episodes)[self.episode]
+        contrast = classes.parameters["contrast"][self.episode] * draw.uniform(0.5, 1.3, count)
+        bands = {"bands": draw.uniform(0.5, 3, count), "band_contrast": contrast}
+        changed = {name: torch.where(alike, values, self.surface[name]) for name, values in bands.items()}
+        return replace(self, surface=self.surface | changed)
 
 
 @dataclass(frozen=True)
@@ -153,12 +168,21 @@ class _Classes:
         families = torch.tensor([index for index, _ in drawn], device=draw.device)
         return cls(families, stack([parameters for _, parameters in drawn], draw.device))
 
+    def disguised(self, draw: Draw, other: _Classes) -> _Classes:
+        """In half of the episodes with the look of another class: then the shape alone tells the two apart."""
+        alike = draw.chance(0.5, len(self.families))
+        look = {name: torch.where(alike, other.parameters[name], self.parameters[name]) for name in _LOOK}
+        return _Classes(self.families, self.parameters | look)
+
     def on_plates(self, draw: Draw, scene: _Scene) -> Parameters:
-        """The class as each plate sees it: turned with the plate, and a little nearer or farther."""
+        """The class as each plate sees it: turned with the plate, nearer or farther, and as varied as the class is."""
         p = take(self.parameters, scene.episode)
+        count = len(scene.episode)
         p["angle"] = torch.where(p["aligned"] > 0, scene.surface["angle"], p["angle"] + scene.turn)
-        zoom = torch.exp(0.15 * draw.normal(len(scene.episode)))
-        return p | {name: p[name] * zoom for name in _LENGTHS}
+        zoom = torch.exp(0.15 * draw.normal(count))
+        varied = {name: torch.exp(p["variety"] * draw.normal(count)) for name in (*_LENGTHS, "soft_px", "contrast")}
+        lengths = {name: (p[name] * zoom * varied[name]).clamp_min(_SMALLEST_PX) for name in _LENGTHS}
+        return p | lengths | {name: p[name] * varied[name] for name in ("soft_px", "contrast")}
 
 
 def _outlines(canvas: Canvas, families: Tensor, p: Parameters, part: Tensor) -> Tensor:

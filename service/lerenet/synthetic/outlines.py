@@ -130,6 +130,17 @@ def stripe(canvas: Canvas, p: Parameters, _: Tensor) -> Tensor:
     return over_plane(jittered(draw, p, "size_px", 0.3)) - (across - middle).abs() + wave * over_plane(p["ragged"] * 4)
 
 
+def flank(canvas: Canvas, p: Parameters, _: Tensor) -> Tensor:
+    """Everything on one side of a wavering line, as far as `size_px` from the plate's border: uneven grinding."""
+    draw, count = canvas.draw, len(p["angle"])
+    middle = canvas.size_px / 2
+    side = p["angle"] + torch.pi / 2 * draw.integers(0, 4, count)
+    along, _across = rotated(canvas.x - middle, canvas.y - middle, side)
+    depth = jittered(draw, p, "size_px", 0.3).clamp_max(1.2 * middle)
+    wave = canvas.field(canvas.spectra.cloud(1.2 + 0.5 * p["ragged"])) * over_plane(p["ragged"])
+    return along - middle + over_plane(depth) + wave * 0.25 * over_plane(depth)
+
+
 def repeats(canvas: Canvas, p: Parameters, _: Tensor) -> Tensor:
     """The same mark at an even pitch, as a damaged roll prints it."""
     count, start = len(p["angle"]), canvas.points(len(p["angle"]), 0.05)

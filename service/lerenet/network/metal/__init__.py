@@ -20,10 +20,11 @@ def build_metal_parts(config: NetworkConfig) -> dict[str, Any]:
     """The parts and constants that `LERENet` is built from."""
     c, h = config.pyramid_channels, config.fusion_channels
     channels = (c, *config.stage_channels[1:])
-    mpr, prior = MPR(c, config.n_nodes, h), Prior(len(channels))
+    descriptors = config.descriptor_channels
+    mpr, prior = MPR(c, descriptors[0], config.n_nodes, h), Prior(channels, descriptors)
     return {
         "backbone": MetalBackbone(config.stage_channels, c),
-        "support_pool": SupportPool(channels, config.n_foreground, config.n_background, mpr),
+        "support_pool": SupportPool(descriptors, config.n_foreground, config.n_background, mpr, prior.discriminant),
         "mpr": mpr,
         "mpe": MPE(c, h),
         "prior": prior,

@@ -1,7 +1,11 @@
-"""Names of the tensors in a metal support encoding."""
+"""Names of the tensors in a metal support encoding, and of the terms that features share."""
+
+FINEST = 0
+"""The finest level of the trunk."""
 
 FOREGROUND = "foreground"
 BACKGROUND = "background"
+PROTOTYPES = "prototypes"
 NODES = "nodes"
 
 
@@ -13,3 +17,13 @@ def foreground_bank(level: int) -> str:
 def background_bank(level: int) -> str:
     """Name of a level's bank of background descriptors, (B, n, C)."""
     return f"background_bank_{level}"
+
+
+def descriptor(level: int) -> str:
+    """Name of a level's descriptors among the features' shared terms, (B, d, h, w) of unit length."""
+    return f"descriptor_{level}"
+
+
+def discriminant(level: int) -> str:
+    """Name of a level's linear discriminant, (B, d + 1): a direction, and the offset behind it."""
+    return f"discriminant_{level}"

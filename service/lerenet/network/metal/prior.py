@@ -2,70 +2,72 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lerenet.network.encoding import SupportEncoding
 from lerenet.network.features import Features
 from lerenet.network.layers import full_precision, on_grid, resized_to
-from lerenet.network.metal.names import BACKGROUND, FOREGROUND, background_bank, foreground_bank
-
-
-def _unit(level: int) -> str:
-    return f"unit_{level}"
-
-
-def unit_cells(features: Features, level: int) -> Tensor:
-    """A level's cells at unit length (B, C, h, w) float32; computed here where the features lack the shared term."""
-    if _unit(level) in features.shared:
-        return features.shared[_unit(level)]
-    return F.normalize(features.maps[level].float(), dim=1)
+from lerenet.network.metal.descriptors import Descriptors
+from lerenet.network.metal.discriminant import Discriminant
+from lerenet.network.metal.names import FINEST, PROTOTYPES, background_bank, descriptor, foreground_bank
 
 
 class Prior(nn.Module):
-    """Per level three maps: best cosine to a foreground and to a background descriptor, and which of them wins.
+    """Per level six maps: best cosines to either side and to one half of its bank, which side wins, the discriminant.
 
-    Two more compare the finest level with the pooled prototypes. Cosines stay in float32 whatever the autocast.
+    The halves are the defect's that is least like the background, and the background's that is spread over all of it.
+    Two more maps compare the finest level with the pooled prototypes. All stays in float32 whatever the autocast.
 
     Source: max-cosine prior of PFENet (arXiv 2008.01449); with a background bank as in GFDS (arXiv 2502.01216).
 
     Args:
-        n_levels: Maps of the backbone.
+        channels: Of the backbone's maps, finest first.
+        descriptor_channels: d of each level's descriptors.
     """
 
-    def __init__(self, n_levels: int) -> None:
+    def __init__(self, channels: tuple[int, ...], descriptor_channels: tuple[int, ...]) -> None:
         super().__init__()
-        self.sharpness = nn.Parameter(torch.full((n_levels,), 10.0))
-        self.n_out = 3 * n_levels + 2
+        self.descriptors = Descriptors(channels, descriptor_channels)
+        self.discriminant = Discriminant(descriptor_channels)
+        self.sharpness = nn.Parameter(torch.full((len(channels),), 10.0))
+        self.n_out = 6 * len(channels) + 2
 
     def shared(self, features: Features) -> dict[str, Tensor]:
-        """Each level's cells at unit length, (B, C, h, w) float32, once per image."""
-        return {_unit(level): unit_cells(features, level) for level in range(len(features.maps))}
+        """Each level's descriptors (B, d, h, w) float32, once per image."""
+        return cast(dict[str, Tensor], self.descriptors(features))
 
     def forward(self, query: Features, encoding: SupportEncoding) -> Tensor:
-        """P queries with P encodings to (P, 3 levels + 2, h, w) float32 on the finest grid."""
-        finest = query.maps[0]
+        """P queries with P encodings to (P, 6 levels + 2, h, w) float32 on the finest grid."""
+        finest = query.maps[FINEST]
         with full_precision(finest):
             priors = [resized_to(self._level(level, query, encoding), finest) for level in range(len(query.maps))]
-            return torch.cat([*priors, self._to_prototypes(query, encoding)], dim=1)
+            return torch.cat([*priors, _to_prototypes(query, encoding)], dim=1)
 
     def _level(self, level: int, query: Features, encoding: SupportEncoding) -> Tensor:
-        cells = unit_cells(query, level)
-        foreground = _best_cosine(encoding.tensors[foreground_bank(level)], cells)
-        background = _best_cosine(encoding.tensors[background_bank(level)], cells)
-        posterior = torch.sigmoid(self.sharpness[level] * (foreground - background))
-        return torch.stack([foreground, background, posterior], dim=1)
+        cells = query.shared[descriptor(level)]
+        typical, telling = _best_of_halves(encoding.tensors[foreground_bank(level)], cells)
+        spread, likeness = _best_of_halves(encoding.tensors[background_bank(level)], cells)
+        foreground, background = torch.maximum(typical, telling), torch.maximum(spread, likeness)
+        wins = torch.sigmoid(self.sharpness[level] * (foreground - background))
+        responses = self.discriminant(level, cells, encoding)
+        return torch.stack([foreground, telling, background, spread, wins, responses], dim=1)
 
-    def _to_prototypes(self, query: Features, encoding: SupportEncoding) -> Tensor:
-        prototypes = torch.stack([encoding.tensors[FOREGROUND], encoding.tensors[BACKGROUND]], dim=1)
-        cells = unit_cells(query, 0)
-        cosines = F.normalize(prototypes.float(), dim=2) @ cells.flatten(2)
-        return on_grid(cosines, cells)
+
+def _best_of_halves(bank: Tensor, cells: Tensor) -> tuple[Tensor, Tensor]:
+    first, second = bank.chunk(2, dim=1)
+    return _best_cosine(first, cells), _best_cosine(second, cells)
+
+
+def _to_prototypes(query: Features, encoding: SupportEncoding) -> Tensor:
+    cells = query.shared[descriptor(FINEST)]
+    return on_grid(encoding.tensors[PROTOTYPES] @ cells.flatten(2), cells)
 
 
 def _best_cosine(bank: Tensor, cells: Tensor) -> Tensor:
-    """Unit descriptors (P, n, C) against unit cells (P, C, h, w): the largest cosine per cell, (P, h, w)."""
+    """A bank (P, n, d) against descriptors (P, d, h, w): the largest cosine per cell, (P, h, w)."""
     flat = cells.flatten(2)
     if torch.is_grad_enabled():
         # Only the best descriptor of each cell learns: the full similarity matrix is not kept for the way back.

@@ -9,37 +9,55 @@ from torch import Tensor, nn
 from lerenet.network.encoding import SupportEncoding
 from lerenet.network.features import Features
 from lerenet.network.layers import full_precision
+from lerenet.network.metal.banks import CellPool
+from lerenet.network.metal.discriminant import Discriminant, moments
 from lerenet.network.metal.mpr import MPR
-from lerenet.network.metal.names import BACKGROUND, FOREGROUND, NODES, background_bank, foreground_bank
-from lerenet.network.metal.prior import unit_cells
+from lerenet.network.metal.names import (
+    BACKGROUND,
+    FINEST,
+    FOREGROUND,
+    NODES,
+    PROTOTYPES,
+    background_bank,
+    descriptor,
+    discriminant,
+    foreground_bank,
+)
+
+_LEAST_AREA = 1e-4
+_MOST_HALVINGS = 3
 
 
 class SupportPool(nn.Module):
-    """Descriptor banks per level, pooled prototypes, and the support's reasoning nodes.
+    """Per level a descriptor bank of each side and the discriminant between them; pooled prototypes; reasoning nodes.
 
-    A bank takes evenly spaced ranks of the cells sorted along one fixed direction of descriptor space. So it is a
-    sample spread over what the cells look like, the order of the shots does not matter, and K copies of one shot give
-    the bank of one.
+    The first half of a bank is spread over all of its side. The second half of the background's is what looks most like
+    the defect: where the support shows a likeness to be sound. That of the defect's is what looks least like the
+    background: an outline drawn wide, or one odd shot among several, makes sound metal a part of the first.
 
-    Everything else is a sum over cells, taken per image first and joined over the shots of a class after, so that an
-    image that serves several classes or several held-out subsets is read once.
+    Everything but the banks is a sum over cells, taken per image first and joined over the shots of a class after, so
+    that an image that serves several classes or several held-out subsets is read once.
 
     Args:
-        channels: Of the maps, finest first.
+        channels: d of each level's descriptors.
         n_foreground: Descriptors per foreground bank.
-        n_background: Descriptors per background bank.
+        n_background: Descriptors per background bank, even; in training a half, a quarter or an eighth of it at times.
         mpr: Gathers the support's nodes with its own projections.
+        linear: The discriminant that is fitted to the support.
     """
 
-    def __init__(self, channels: tuple[int, ...], n_foreground: int, n_background: int, mpr: MPR) -> None:
+    def __init__(
+        self, channels: tuple[int, ...], n_foreground: int, n_background: int, mpr: MPR, linear: Discriminant
+    ) -> None:
         super().__init__()
         self.n_foreground = n_foreground
         self.n_background = n_background
-        # A plain reference: the projections are parameters of the MPR and must not be counted twice.
+        # Plain references: their parameters belong to those parts and must not be counted twice.
         self._gather_nodes = mpr.gather_nodes
+        self._fit = linear.fit
         generator = torch.Generator().manual_seed(0)
-        for level, c in enumerate(channels):
-            direction = F.normalize(torch.randn(c, generator=generator), dim=0)
+        for level, d in enumerate(channels):
+            direction = F.normalize(torch.randn(d, generator=generator), dim=0)
             self.register_buffer(f"direction_{level}", direction, persistent=False)
 
     def forward(
@@ -48,64 +66,85 @@ class SupportPool(nn.Module):
         """Pool the shots of B classes.
 
         Args:
-            features: Of M support images.
+            features: Of M support images, with their descriptors.
             masks: (M, H, W), 1 defect, 0 background, 255 ignore.
             shots: (B, K) int64, the images of each class.
             normals: Features of B * N defect-free images, N per class; all their cells are background.
 
         Returns:
-            Per level banks (B, n, C) of unit length; pooled prototypes (B, C); nodes (B, d, V).
+            Per level banks (B, n, d) of unit length and a discriminant (B, d + 1); pooled cells (B, C) of the finest
+            map, background and defect, and the same of its descriptors (B, 2, d); nodes (B, d, V).
         """
         tensors: dict[str, Tensor] = {}
         for level in range(len(features.maps)):
             tensors |= self._banks(level, features, masks, shots, normals)
-        finest = features.maps[0]
-        foreground, background = _shares(masks, finest)
-        cells = _cells(finest).float()
-        total, area = _weighted_sums(cells, foreground)
-        tensors[FOREGROUND] = _merged(total, area, shots)
-        tensors[BACKGROUND] = self._background_mean(cells, background, shots, normals)
-        tensors[NODES] = _merged(self._gather_nodes(unit_cells(features, 0), foreground), area, shots)
-        return SupportEncoding(tensors)
+            background, foreground = _mean_moments(level, features, masks, shots, normals)
+            tensors[discriminant(level)] = self._fit(level, foreground, background)
+            if level == FINEST:
+                tensors[PROTOTYPES] = F.normalize(torch.stack([background, foreground], dim=1)[..., :-1, -1], dim=2)
+        return SupportEncoding(tensors | self._pooled(features, masks, shots, normals))
 
     def _banks(
         self, level: int, features: Features, masks: Tensor, shots: Tensor, normals: Features | None
     ) -> dict[str, Tensor]:
         direction = self.get_buffer(f"direction_{level}")
-        cells = unit_cells(features, level)
+        cells = _descriptors(features, level)
         is_foreground, is_background = _membership(masks, features.maps[level])
-        background_key = _sort_key(cells, direction, is_background)[shots].flatten(1)
-        rows = _cells(cells).flatten(0, 1)
-        n_cells = is_foreground.shape[1]
-        index = (shots[..., None] * n_cells + torch.arange(n_cells, device=shots.device)).flatten(1)
-        foreground_key = _sort_key(cells, direction, is_foreground)[shots].flatten(1)
-        foreground = _spread_sample(rows, index, foreground_key, self.n_foreground)
+        background = CellPool.of_shots(cells, direction, shots, is_background)
         if normals is not None:
-            extra = unit_cells(normals, level)
-            everywhere = torch.ones(len(extra), extra[0, 0].numel(), dtype=torch.bool, device=extra.device)
-            extra_index = torch.arange(everywhere.numel(), device=shots.device).view(len(shots), -1) + len(rows)
-            rows = torch.cat([rows, _cells(extra).flatten(0, 1)])
-            index = torch.cat([index, extra_index], dim=1)
-            extra_key = _sort_key(extra, direction, everywhere).view(len(shots), -1)
-            background_key = torch.cat([background_key, extra_key], dim=1)
-        background = _spread_sample(rows, index, background_key, self.n_background)
-        return {foreground_bank(level): foreground, background_bank(level): background}
+            extra = _descriptors(normals, level)
+            each = torch.arange(len(extra), device=shots.device).view(len(shots), -1)
+            everywhere = torch.ones_like(extra[:, 0], dtype=torch.bool)
+            background = background.joined(CellPool.of_shots(extra, direction, each, everywhere))
+        foreground = CellPool.of_shots(cells, direction, shots, is_foreground)
+        n_foreground, n_background = self.n_foreground // 2, self._n_background() // 2
+        typical_foreground, typical_background = foreground.spread(n_foreground), background.spread(n_background)
+        telling = foreground.least_like(typical_background).spread(n_foreground)
+        likeness = background.most_like(typical_foreground).spread(n_background)
+        return {
+            foreground_bank(level): torch.cat([typical_foreground, telling], dim=1),
+            background_bank(level): torch.cat([typical_background, likeness], dim=1),
+        }
 
-    def _background_mean(self, cells: Tensor, weights: Tensor, shots: Tensor, normals: Features | None) -> Tensor:
-        total, area = _weighted_sums(cells, weights)
-        total, area = total[shots].sum(1), area[shots].sum(1)
+    def _n_background(self) -> int:
+        """Frames hold many times the cells of a training plate: there, banks are as thin as they will be here."""
+        return self.n_background >> int(torch.randint(_MOST_HALVINGS + 1, ())) if self.training else self.n_background
+
+    def _pooled(self, features: Features, masks: Tensor, shots: Tensor, normals: Features | None) -> dict[str, Tensor]:
+        finest = features.maps[FINEST]
+        shares = torch.stack(_shares(masks, finest), dim=1)
+        sums, areas = _weighted_sums(finest, shares)
+        totals, area = sums[shots].sum(1), areas[shots].sum(1)  # (B, 2, C) and (B, 2): defect, background
         if normals is not None:
-            extra = _cells(normals.maps[0]).float().flatten(0, 1).unflatten(0, (len(shots), -1))
-            total, area = total + extra.sum(1), area + extra.shape[1]
-        return total / area.clamp_min(_LEAST_AREA)[:, None]
+            extra = normals.maps[FINEST].float().unflatten(0, (len(shots), -1))
+            totals[:, 1] += extra.sum((1, 3, 4))
+            area[:, 1] += extra[:, :, 0].flatten(1).shape[1]
+        means = totals / area.clamp_min(_LEAST_AREA)[..., None]
+        nodes = self._gather_nodes(features.shared[descriptor(FINEST)], shares[:, 0])[shots].sum(1)
+        nodes = nodes / area[:, :1, None].clamp_min(_LEAST_AREA)
+        return {FOREGROUND: means[:, 0], BACKGROUND: means[:, 1], NODES: nodes}
 
 
-_LEAST_AREA = 1e-4
+def _descriptors(features: Features, level: int) -> Tensor:
+    """A level's descriptors (M, d, n)."""
+    return features.shared[descriptor(level)].flatten(2)
 
 
-def _cells(level_map: Tensor) -> Tensor:
-    """(M, C, h, w) to (M, h * w, C)."""
-    return level_map.flatten(2).mT
+def _mean_moments(
+    level: int, features: Features, masks: Tensor, shots: Tensor, normals: Features | None
+) -> tuple[Tensor, Tensor]:
+    """Mean moments (B, d + 1, d + 1) of a level's background and defect, over all shots."""
+    cells = _descriptors(features, level)
+    defect, clear = _shares(masks, features.maps[level])
+    foreground, background = (moments(cells, weights)[shots].sum(1) for weights in (defect, clear))
+    if normals is not None:
+        extra = _descriptors(normals, level)
+        background = background + moments(extra, torch.ones_like(extra[:, 0])).unflatten(0, (len(shots), -1)).sum(1)
+    return _averaged(background), _averaged(foreground)
+
+
+def _averaged(sums: Tensor) -> Tensor:
+    return sums / sums[:, -1:, -1:].clamp_min(_LEAST_AREA)
 
 
 def _shares(masks: Tensor, level_map: Tensor) -> tuple[Tensor, Tensor]:
@@ -128,39 +167,7 @@ def _membership(masks: Tensor, level_map: Tensor) -> tuple[Tensor, Tensor]:
     return is_foreground, is_background
 
 
-@torch.no_grad()
-def _sort_key(cells: Tensor, direction: Tensor, member: Tensor) -> Tensor:
-    """(M, C, h, w) to (M, h * w): where each member cell lies along the direction; others at infinity."""
-    with full_precision(cells):  # bfloat16 keys would tie, and ties are broken by the order of the shots
-        along = torch.einsum("mchw,c->mhw", cells, direction).flatten(1)
-    return along.masked_fill(~member, torch.inf)
-
-
-def _spread_sample(rows: Tensor, index: Tensor, key: Tensor, n: int) -> Tensor:
-    """The bank (B, n, C) out of all cells (rows, C), where `index` and `key` (B, cells) say which belong to a class.
-
-    Without any finite key it is all zeros, which resembles nothing.
-    """
-    exists = key.isfinite().any(1)[:, None, None]
-    return rows[index.gather(1, _spread(key, n))] * exists
-
-
-@torch.no_grad()
-def _spread(key: Tensor, n: int) -> Tensor:
-    """Positions (B, n) of evenly spaced ranks among the finite keys (B, cells), repeated where those are fewer."""
-    count = key.isfinite().sum(1, keepdim=True)
-    # floor((i + 1/2) count / n) in integers: float32 runs out of digits at some 30,000 cells.
-    rank = (2 * torch.arange(n, device=key.device) + 1) * count // (2 * n)
-    return key.argsort(dim=1, stable=True).gather(1, rank)
-
-
-def _weighted_sums(cells: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
-    """Cells (M, n, C) with weights (M, n) to weighted sums (M, C) and total weights (M,)."""
-    with full_precision(cells):
-        return torch.einsum("mnc,mn->mc", cells, weights), weights.sum(1)
-
-
-def _merged(sums: Tensor, areas: Tensor, shots: Tensor) -> Tensor:
-    """Join per-image sums (M, ...) over the shots (B, K) of each class and divide by their common area: (B, ...)."""
-    total, area = sums[shots].sum(1), areas[shots].sum(1).clamp_min(_LEAST_AREA)
-    return total / area.view(-1, *[1] * (total.ndim - 1))
+def _weighted_sums(level_map: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
+    """A map (M, C, h, w) with weights (M, 2, n) to weighted sums (M, 2, C) and total weights (M, 2)."""
+    with full_precision(level_map):
+        return weights @ level_map.flatten(2).mT.float(), weights.sum(2)
