@@ -2,7 +2,9 @@ import json
 import os
 import signal
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -104,8 +106,10 @@ def test_run_does_nothing_more_when_it_is_over(tmp_path: Path) -> None:
     assert (tmp_path / "history.jsonl").read_text() == history
 
 
-def test_run_ends_with_its_time_when_steps_are_unlimited(tmp_path: Path) -> None:
-    outcome = _run(replace(_CONFIG, steps=0, max_hours=8 / 3600, checkpoint_every=1000), tmp_path)
+def test_run_ends_with_its_time_when_steps_are_unlimited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ticks = count(step=0.1)  # seconds: each look at the clock takes a tenth
+    monkeypatch.setattr("lerenet.training.loop.time", SimpleNamespace(monotonic=lambda: next(ticks)))
+    outcome = _run(replace(_CONFIG, steps=0, max_hours=4 / 3600, checkpoint_every=1000), tmp_path)
     assert outcome.is_complete
     assert outcome.step > 0
     rows = [json.loads(line) for line in (tmp_path / "history.jsonl").read_text().splitlines()]

@@ -1,6 +1,7 @@
 import os
 import signal
 import threading
+from collections.abc import Iterator
 
 import pytest
 
@@ -17,6 +18,15 @@ def test_first_signal_asks_to_stop(number: signal.Signals) -> None:
     assert signal.getsignal(number) is before
 
 
+@pytest.fixture
+def _interruptible() -> Iterator[None]:
+    """A shell starts its background jobs with the interrupt ignored; here it must act."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("_interruptible")
 def test_second_signal_acts_as_before() -> None:
     with stop_signals() as stop:
         os.kill(os.getpid(), signal.SIGINT)
