@@ -32,7 +32,7 @@ def plot_reliability(panels: Mapping[str, Mapping[str, ScoreBins]], path: Path) 
         for label, bins in curves.items():
             _draw(axes, label, bins)
         axes.set(title=title, xlabel="score of the region", ylabel="share that is right", xlim=(0, 1), ylim=(0, 1))
-        axes.legend(loc="upper left")
+        axes.legend(loc="lower right")
         axes.grid(alpha=0.3)
     figure.savefig(path, dpi=120)
 

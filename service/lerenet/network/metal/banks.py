@@ -9,7 +9,7 @@ from torch import Tensor
 
 from lerenet.network.layers import full_precision
 
-_SHARE = 0.25
+SHARE = 0.25
 """Share of a side's cells, most like or least like the other side, that half of its bank is drawn from."""
 
 
@@ -50,13 +50,13 @@ class CellPool:
         exists = self.key.isfinite().any(1)[:, None, None]
         return self.rows[self.index.gather(1, _spread_ranks(self.key, n))] * exists
 
-    def most_like(self, bank: Tensor) -> CellPool:
+    def most_like(self, bank: Tensor, share: float = SHARE) -> CellPool:
         """Only the share of the cells that come closest to any descriptor of a bank (B, m, d)."""
-        return self._first(-self._likeness(bank))
+        return self._first(-self._likeness(bank), share)
 
-    def least_like(self, bank: Tensor) -> CellPool:
+    def least_like(self, bank: Tensor, share: float = SHARE) -> CellPool:
         """Only the share of the cells that stay farthest from all descriptors of a bank (B, m, d)."""
-        return self._first(self._likeness(bank))
+        return self._first(self._likeness(bank), share)
 
     @torch.no_grad()
     def _likeness(self, bank: Tensor) -> Tensor:
@@ -64,11 +64,11 @@ class CellPool:
         with full_precision(bank):
             return (self.rows[self.index] @ bank.mT).amax(2)
 
-    def _first(self, order: Tensor) -> CellPool:
-        """The cells that come first in an order (B, n), with all that are level with the last of them."""
+    def _first(self, order: Tensor, share: float) -> CellPool:
+        """The share of cells that come first in an order (B, n), with all that are level with the last of them."""
         is_member = self.key.isfinite()
         order = order.masked_fill(~is_member, torch.inf)
-        last = (_SHARE * is_member.sum(1, keepdim=True)).ceil().long().sub(1).clamp_min(0)
+        last = (share * is_member.sum(1, keepdim=True)).ceil().long().sub(1).clamp_min(0)
         most = order.sort(dim=1).values.gather(1, last)
         return CellPool(self.rows, self.index, self.key.masked_fill(order > most, torch.inf))
 

@@ -35,6 +35,11 @@ class SupportPool(nn.Module):
     the defect: where the support shows a likeness to be sound. That of the defect's is what looks least like the
     background: an outline drawn wide, or one odd shot among several, makes sound metal a part of the first.
 
+    Of K shots, the defect's side is the K-th part of all marked cells that is least like any background: as many as one
+    shot brings. With more shots a bank of all would resemble more and more of what is sound, and a class that was
+    registered with five would mark more than with one. For the same reason each shot has a discriminant of its own,
+    and the class has their mean: one fitted to all at once takes what differs between the shots for the defect.
+
     Everything but the banks is a sum over cells, taken per image first and joined over the shots of a class after, so
     that an image that serves several classes or several held-out subsets is read once.
 
@@ -78,10 +83,12 @@ class SupportPool(nn.Module):
         tensors: dict[str, Tensor] = {}
         for level in range(len(features.maps)):
             tensors |= self._banks(level, features, masks, shots, normals)
-            background, foreground = _mean_moments(level, features, masks, shots, normals)
-            tensors[discriminant(level)] = self._fit(level, foreground, background)
+            background, foreground = _moments_by_shot(level, features, masks, shots, normals)
+            fitted = self._fit(level, _averaged(foreground).flatten(0, 1), _averaged(background).flatten(0, 1))
+            tensors[discriminant(level)] = fitted.unflatten(0, shots.shape).mean(1)
             if level == FINEST:
-                tensors[PROTOTYPES] = F.normalize(torch.stack([background, foreground], dim=1)[..., :-1, -1], dim=2)
+                sides = torch.stack([background.sum(1), foreground.sum(1)], dim=1)
+                tensors[PROTOTYPES] = F.normalize(_averaged(sides)[..., :-1, -1], dim=2)
         return SupportEncoding(tensors | self._pooled(features, masks, shots, normals))
 
     def _banks(
@@ -96,9 +103,11 @@ class SupportPool(nn.Module):
             each = torch.arange(len(extra), device=shots.device).view(len(shots), -1)
             everywhere = torch.ones_like(extra[:, 0], dtype=torch.bool)
             background = background.joined(CellPool.of_shots(extra, direction, each, everywhere))
-        foreground = CellPool.of_shots(cells, direction, shots, is_foreground)
         n_foreground, n_background = self.n_foreground // 2, self._n_background() // 2
-        typical_foreground, typical_background = foreground.spread(n_foreground), background.spread(n_background)
+        typical_background = background.spread(n_background)
+        marked = CellPool.of_shots(cells, direction, shots, is_foreground)
+        foreground = marked.least_like(typical_background, 1 / shots.shape[1])
+        typical_foreground = foreground.spread(n_foreground)
         telling = foreground.least_like(typical_background).spread(n_foreground)
         likeness = background.most_like(typical_foreground).spread(n_background)
         return {
@@ -130,21 +139,22 @@ def _descriptors(features: Features, level: int) -> Tensor:
     return features.shared[descriptor(level)].flatten(2)
 
 
-def _mean_moments(
+def _moments_by_shot(
     level: int, features: Features, masks: Tensor, shots: Tensor, normals: Features | None
 ) -> tuple[Tensor, Tensor]:
-    """Mean moments (B, d + 1, d + 1) of a level's background and defect, over all shots."""
+    """Summed moments (B, K, d + 1, d + 1) of a level's background and defect; the shots share the normals' in parts."""
     cells = _descriptors(features, level)
     defect, clear = _shares(masks, features.maps[level])
-    foreground, background = (moments(cells, weights)[shots].sum(1) for weights in (defect, clear))
+    foreground, background = (moments(cells, weights)[shots] for weights in (defect, clear))
     if normals is not None:
         extra = _descriptors(normals, level)
-        background = background + moments(extra, torch.ones_like(extra[:, 0])).unflatten(0, (len(shots), -1)).sum(1)
-    return _averaged(background), _averaged(foreground)
+        sums = moments(extra, torch.ones_like(extra[:, 0])).unflatten(0, (len(shots), -1)).sum(1, keepdim=True)
+        background = background + sums / shots.shape[1]
+    return background, foreground
 
 
 def _averaged(sums: Tensor) -> Tensor:
-    return sums / sums[:, -1:, -1:].clamp_min(_LEAST_AREA)
+    return sums / sums[..., -1:, -1:].clamp_min(_LEAST_AREA)
 
 
 def _shares(masks: Tensor, level_map: Tensor) -> tuple[Tensor, Tensor]:
