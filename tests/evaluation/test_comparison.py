@@ -90,6 +90,19 @@ def test_best_learning_rate_on_held_out_plates_is_measured(
         assert row.held_out_iou == tried[row.learning_rate] == max(tried.values())
 
 
+def test_rates_that_are_tried_on_less_choose_what_is_trained_on_all(
+    classes: tuple[DefectClass, ...], tmp_path: Path, tiny_weights: Path
+) -> None:
+    comparison, _ = run(classes, tmp_path, tiny_weights, replace(CONFIG, peers=("metal",), trial_episodes=2))
+    whole, tried = BUDGET.n_episodes, {trial.learning_rate: trial.held_out_iou for trial in comparison.trials}
+    assert {trial.n_episodes for trial in comparison.trials} == {2} != {whole}
+    row = comparison.rows[-1]
+    assert row.n_episodes == whole
+    assert row.learning_rate == max(tried, key=lambda rate: tried[rate])
+    assert [path.name for path in (tmp_path / "runs" / "metal").iterdir()] == [f"{row.learning_rate:g}"]
+    assert "after 2 queries" in (tmp_path / "comparison.md").read_text(encoding="utf-8")
+
+
 def test_second_call_does_nothing_again(
     classes: tuple[DefectClass, ...], tmp_path: Path, tiny_weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -26,6 +26,10 @@ def compare(
     episodes: Annotated[int, typer.Option(min=1, help="Queries that each peer learns from.")] = 10_000,
     peers: Annotated[str | None, typer.Option(help="Networks to train, with commas.", show_default="all")] = None,
     learning_rates: Annotated[str, typer.Option(help="Tried for each peer, with commas.")] = "3e-4,1e-3,3e-3",
+    trial_episodes: Annotated[
+        int | None,
+        typer.Option(min=1, help="Queries that each learning rate is tried with.", show_default="as --episodes"),
+    ] = None,
     batch: Annotated[int, typer.Option(min=1, help="Classes in a training step, four plates each.")] = 2,
     size: Annotated[int, typer.Option(min=64, help="Side of a plate in pixels, a multiple of 8.")] = 200,
     validation_episodes: Annotated[int, typer.Option(min=1, help="Held-out classes that choose weights.")] = 48,
@@ -79,6 +83,7 @@ def compare(
         peers=PEERS if peers is None else _words(peers),
         learning_rates=_numbers(learning_rates, "--learning-rates"),
         budget=Budget(episodes, training),
+        trial_episodes=trial_episodes,
         evaluation=evaluation,
     )
     if threads:

@@ -3,7 +3,8 @@
 A comparison lives in a folder and may be cut at any moment: finished trials and measured classes are read again, an
 unfinished trial goes on from its checkpoint.
 
-    out/trials/PEER/LEARNING_RATE/       a training run each
+    out/trials/PEER/LEARNING_RATE/       a training run each, with the part of the budget that chooses a learning rate
+    out/runs/PEER/LEARNING_RATE/         the chosen one, trained anew with all of it
     out/rows/ROW/                        cost, and tallies class by class
     out/comparison.json, comparison.md   all rows so far
 """
@@ -12,7 +13,7 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -47,8 +48,10 @@ class ComparisonConfig:
 
     Attributes:
         peers: Networks to train, of `PEERS`.
-        learning_rates: Tried for each; the best on held-out synthetic plates is measured.
-        budget: Of each trial.
+        learning_rates: Tried for each; the best on held-out synthetic plates is trained anew and measured.
+        budget: Of the network that is measured.
+        trial_episodes: Queries that each learning rate is tried with, on a schedule of that length; None for the
+            whole budget, and then the best trial is what is measured.
         evaluation: The protocol.
         precision: Of the measurement; that of the training is the budget's.
     """
@@ -56,6 +59,7 @@ class ComparisonConfig:
     peers: tuple[str, ...] = PEERS
     learning_rates: tuple[float, ...] = (3e-4, 1e-3, 3e-3)
     budget: Budget = field(default_factory=Budget)
+    trial_episodes: int | None = None
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
     precision: Precision = "auto"
 
@@ -66,6 +70,11 @@ class ComparisonConfig:
         rates = self.learning_rates
         if not rates or min(rates) <= 0 or len(set(rates)) < len(rates):
             raise ConfigurationError(f"learning rates are distinct and above 0, such as 3e-4,1e-3, not {list(rates)}")
+
+    @property
+    def trial_budget(self) -> Budget:
+        """Of each trial."""
+        return self.budget if self.trial_episodes is None else replace(self.budget, n_episodes=self.trial_episodes)
 
 
 class _Stopped(Exception):
@@ -101,7 +110,8 @@ def compare(
         WeightsError: Weights cannot be read.
     """
     deadline_s = time.monotonic() + hours * _SECONDS_PER_HOUR
-    trainer = Trainer(config.budget, out / "trials", device)
+    scout = Trainer(config.trial_budget, out / "trials", device)
+    trainer = scout if config.trial_budget == config.budget else Trainer(config.budget, out / "runs", device)
     place = RowMeasurement(
         folder=out / "rows",
         classes=classes,
@@ -116,8 +126,9 @@ def compare(
         for contender in _untrained(weights, device):
             comparison = _with_row(comparison, place, contender, out, tell)
         for peer in config.peers:
-            trials = [_trial(trainer, peer, rate, deadline_s, tell) for rate in config.learning_rates]
-            contender = _best(trainer, trials, config.budget.training.size_px)
+            trials = [_trial(scout, peer, rate, deadline_s, tell) for rate in config.learning_rates]
+            rate = max(trials, key=lambda each: each.held_out_iou).learning_rate
+            contender = _trained(trainer, _trial(trainer, peer, rate, deadline_s, tell))
             comparison = _with_row(comparison.with_trials(trials), place, contender, out, tell)
     except _Stopped:
         return comparison
@@ -161,14 +172,14 @@ def _on_trunk(rule: Callable[..., FewShotNetwork], weights: Path, device: torch.
     return rule(load_weights(weights, device))
 
 
-def _best(trainer: Trainer, trials: Sequence[TrialOutcome], side_px: int) -> Contender:
-    trial = max(trials, key=lambda each: each.held_out_iou)
+def _trained(trainer: Trainer, trial: TrialOutcome) -> Contender:
     return Contender(
         name=trial.peer,
         kind="trained here",
         digest=weights_digest(trial.weights),
         build=partial(trainer.load, trial),
-        wrap=partial(on_any_image, trial.peer, side_px=side_px),
+        wrap=partial(on_any_image, trial.peer, side_px=trainer.side_px),
         learning_rate=trial.learning_rate,
         held_out_iou=trial.held_out_iou,
+        n_episodes=trial.n_episodes,
     )

@@ -40,6 +40,7 @@ class Contender:
         wrap: The same network as images of any size can be given to it.
         learning_rate: Chosen of several; None when it was not trained here.
         held_out_iou: What it was chosen by.
+        n_episodes: Queries that it learned from; None when it was not trained here.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Contender:
     wrap: Callable[[FewShotNetwork], FewShotNetwork] = lambda network: network
     learning_rate: float | None = None
     held_out_iou: float | None = None
+    n_episodes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,7 @@ class Row:
         cost: What it costs.
         learning_rate: See `Contender`.
         held_out_iou: See `Contender`.
+        n_episodes: See `Contender`.
         result: Every tally, of all classes.
         classes: What each class offered.
         conditions: Versions that the tallies were made with.
@@ -71,6 +74,7 @@ class Row:
     cost: Cost
     learning_rate: float | None
     held_out_iou: float | None
+    n_episodes: int | None
     result: MethodResult
     classes: tuple[ClassSummary, ...]
     conditions: Mapping[str, str]
@@ -116,6 +120,7 @@ class RowMeasurement:
             cost=Cost(**cost),
             learning_rate=contender.learning_rate,
             held_out_iou=contender.held_out_iou,
+            n_episodes=contender.n_episodes,
             result=MethodResult(contender.name, tallies, sum(part["wall_s"] for part in parts)),
             classes=tuple(ClassSummary(**part["summary"]) for part in parts),
             conditions=parts[0]["conditions"],

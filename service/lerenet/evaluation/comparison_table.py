@@ -66,7 +66,7 @@ class Comparison:
 def table_columns(comparison: Comparison) -> tuple[str, ...]:
     """Titles of the table's columns; figures are in percent."""
     figures = (f"{name} {k}-shot" for k in comparison.config.shots for name in ("mIoU", "FB-IoU", "alarms"))
-    return ("", *figures, "held-out IoU", "rate", "parameters, M", "GMAC image", "GMAC class")
+    return ("", *figures, "held-out IoU", "queries", "rate", "parameters, M", "GMAC image", "GMAC class")
 
 
 def table_rows(comparison: Comparison) -> list[tuple[str, ...]]:
@@ -85,7 +85,7 @@ def as_markdown(comparison: Comparison) -> str:
         f"Mean ± standard deviation over {config.n_seeds} seeds of {config.n_draws} support draws each, in percent; "
         f"threshold {config.threshold}, label rule {config.label_rule}. "
         "Alarms: share of defect-free images with a mask that is not empty.",
-        "Rate: of the learning rates tried, the one with the best IoU on held-out synthetic plates. "
+        f"Queries: what a network learned from. Rate: {_tried(comparison)}. "
         "GMAC: billions of multiply-accumulates for an image, and for a 1-shot class on it.",
         f"Classes: {', '.join(summary.name for summary in report.classes)}"
         + (f" ({comparison.note})." if comparison.note else "."),
@@ -108,15 +108,28 @@ def as_plain(comparison: Comparison) -> dict[str, Any]:
             "kind": row.kind,
             "learning_rate": row.learning_rate,
             "held_out_iou": row.held_out_iou,
+            "n_episodes": row.n_episodes,
             **asdict(row.cost),
         }
         for row in comparison.rows
     ]
     trials = [
-        {"peer": trial.peer, "learning_rate": trial.learning_rate, "held_out_iou": trial.held_out_iou}
+        {
+            "peer": trial.peer,
+            "learning_rate": trial.learning_rate,
+            "n_episodes": trial.n_episodes,
+            "held_out_iou": trial.held_out_iou,
+        }
         for trial in comparison.trials
     ]
     return {"rows": rows, "trials": trials, "report": as_document(comparison.report)}
+
+
+def _tried(comparison: Comparison) -> str:
+    rates = sorted({trial.learning_rate for trial in comparison.trials})
+    lengths = sorted({trial.n_episodes for trial in comparison.trials})
+    tried = ", ".join(f"{rate:g}" for rate in rates) + " after " + ", ".join(f"{n:,} queries" for n in lengths)
+    return "of those tried, the best on held-out synthetic plates" + (f" ({tried})" if rates else "")
 
 
 def _figures(report: Report, row: Row) -> list[str]:
@@ -127,6 +140,7 @@ def _figures(report: Report, row: Row) -> list[str]:
 def _making(row: Row) -> tuple[str, ...]:
     return (
         "-" if row.held_out_iou is None else f"{100 * row.held_out_iou:.1f}",
+        "-" if row.n_episodes is None else f"{row.n_episodes:,}",
         "-" if row.learning_rate is None else f"{row.learning_rate:g}",
         f"{row.cost.n_parameters / 1e6:.2f}",
         f"{row.cost.shared_gmac:.2f}",

@@ -76,12 +76,14 @@ class TrialOutcome:
     Attributes:
         peer: Name of the network.
         learning_rate: Peak of the schedule.
+        n_episodes: Queries that it learned from.
         held_out_iou: Of its best weights on held-out synthetic plates.
         weights: Their file.
     """
 
     peer: str
     learning_rate: float
+    n_episodes: int
     held_out_iou: float
     weights: Path
 
@@ -99,6 +101,11 @@ class Trainer:
         self._budget = budget
         self._folder = folder
         self._device = device
+
+    @property
+    def side_px(self) -> int:
+        """Side of the plates that it trains on."""
+        return self._budget.training.size_px
 
     def run(self, peer: str, learning_rate: float, deadline_s: float = math.inf) -> TrialOutcome | None:
         """Trains from start or last checkpoint; what is finished is read, not done again.
@@ -136,7 +143,8 @@ class Trainer:
             write_json(folder / OUTCOME_FILE, {"step": outcome.step, "held_out_iou": outcome.best_iou})
             shutil.rmtree(folder / "checkpoints")  # they only resume, and weigh three times the network
         found = json.loads((folder / OUTCOME_FILE).read_text(encoding="utf-8"))
-        return TrialOutcome(peer, learning_rate, found["held_out_iou"] or 0.0, folder / BEST_WEIGHTS)
+        iou, best = found["held_out_iou"] or 0.0, folder / BEST_WEIGHTS
+        return TrialOutcome(peer, learning_rate, self._budget.n_episodes, iou, best)
 
     def load(self, trial: TrialOutcome) -> LERENet:
         """The best weights of a trial, on the device and in eval mode.
