@@ -64,6 +64,6 @@ def test_batches_start_at_the_step_a_run_resumes_from() -> None:
 
 def test_batches_are_the_same_when_workers_make_them() -> None:
     alone, shared = (list(iterate_batches(_source(), 1, 4, workers)) for workers in (0, 2))
-    for (images, masks), (other_images, other_masks) in zip(alone, shared, strict=True):
+    for (images, masks, _), (other_images, other_masks, _) in zip(alone, shared, strict=True):
         assert torch.equal(images, other_images)
         assert torch.equal(masks, other_masks)

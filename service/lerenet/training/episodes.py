@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import signal
+import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -51,9 +52,31 @@ class SyntheticEpisodes(Dataset[tuple["Tensor", "Tensor"]]):
         return batch.images, batch.masks
 
 
-def iterate_batches(
-    source: EpisodeSource, first: int, n_steps: int, num_workers: int
-) -> Iterator[tuple[Tensor, Tensor]]:
+class Batch(NamedTuple):
+    """Episodes of one step.
+
+    Attributes:
+        images: (B, N, 3, S, S) uint8 RGB.
+        masks: (B, N, S, S) uint8 in {0, 1}.
+        made_s: Seconds that making them took, in whichever process did; on CUDA, that queueing the work took.
+    """
+
+    images: Tensor
+    masks: Tensor
+    made_s: float
+
+
+@dataclass(frozen=True)
+class _TimedSource(Dataset[Batch]):
+    source: EpisodeSource
+
+    def __getitem__(self, index: int) -> Batch:
+        started = time.perf_counter()
+        images, masks = self.source[index]
+        return Batch(images, masks, time.perf_counter() - started)
+
+
+def iterate_batches(source: EpisodeSource, first: int, n_steps: int, num_workers: int) -> Iterator[Batch]:
     """The batches `first`, `first + 1`, ... in order, whatever the number of workers.
 
     Args:
@@ -66,8 +89,8 @@ def iterate_batches(
     in_workers = (
         {"multiprocessing_context": "forkserver", "prefetch_factor": _PREFETCHED_BATCHES} if num_workers else {}
     )
-    loader: DataLoader[tuple[Tensor, Tensor]] = DataLoader(
-        source,  # type: ignore[arg-type]
+    loader: DataLoader[Batch] = DataLoader(
+        _TimedSource(source),
         batch_size=None,
         sampler=range(first, n_steps or _UNLIMITED_STEPS),
         num_workers=num_workers,
