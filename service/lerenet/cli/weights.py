@@ -73,6 +73,41 @@ def info(
 
 
 @app.command()
+def gallery(
+    out: Annotated[Path, typer.Argument(dir_okay=False, help="PNG to write.")],
+    file: Annotated[
+        Path | None, typer.Option("--weights", help="A weights file (safetensors).", show_default="the shipped one")
+    ] = None,
+    episodes: Annotated[int, typer.Option(min=1, help="Held-out synthetic episodes, four queries each.")] = 60,
+    shots: Annotated[int, typer.Option(min=1, help="Shots of a class.")] = 5,
+    shown: Annotated[int, typer.Option(min=1, help="Answers to draw, worst first.")] = 12,
+    size: Annotated[int, typer.Option(min=64, help="Side of a plate in pixels, a multiple of 8.")] = 200,
+    device: Device = "auto",
+) -> None:
+    """Draw the worst answers on synthetic plates that no training has seen: shot, query, hit, miss and false alarm."""
+    import numpy as np
+    from PIL import Image
+
+    from lerenet.evaluation.gallery import answer_plates, gallery_plates, render_gallery
+    from lerenet.inference.device import choose_device
+    from lerenet.inference.segmenter import Segmenter
+    from lerenet.network.weights import load_weights, shipped_weights
+
+    chosen = choose_device(device)
+    segmenter = Segmenter(load_weights(file or shipped_weights(), chosen), chosen)
+    with progress_bar() as bar:
+        task = bar.add_task("segmenting", total=episodes)
+        source = gallery_plates(shots, 4, size, chosen)
+        cases = answer_plates(segmenter, source, episodes, shots, lambda: bar.update(task, advance=1))
+    Image.fromarray(render_gallery(cases, shown)).quantize(128).save(out, optimize=True)
+    ious = np.array([case.iou for case in cases if case.query.mask.any()])
+    typer.echo(
+        f"{len(ious)} marked plates: IoU {np.mean(ious):.3f} in mean, {np.quantile(ious, 0.1):.3f} at the lowest tenth;"
+        f" the worst {min(shown, len(cases))} of {len(cases)} answers in {out}"
+    )
+
+
+@app.command()
 def compare(
     a: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="Weights in use.")],
     b: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="Weights to switch to.")],

@@ -92,11 +92,11 @@ def _write_header(pen: ImageDraw.ImageDraw, class_name: str, titles: Sequence[st
 
 def _cells(row: SheetRow, support: Shot) -> list[Image]:
     query, truth = row.query.image, row.query.mask
-    compared = [_compare(query, mask, truth) for mask in row.predictions.values()]
+    compared = [compare_masks(query, mask, truth) for mask in row.predictions.values()]
     return [overlay(support.image, support.mask, MARKED), query, overlay(query, truth, MARKED), *compared]
 
 
-def _compare(image: Image, predicted: Mask, truth: Mask) -> Image:
+def compare_masks(image: Image, predicted: Mask, truth: Mask) -> Image:
     """The image with hits, false alarms and misses each in its colour."""
     for part, colour in (
         (predicted & truth, HIT),
