@@ -38,6 +38,34 @@ class BatchReport:
     run_s: float
 
 
+@dataclass(eq=False)
+class Batch(Generic[Job, Result]):
+    """Entries that run together, and what has been prepared of them.
+
+    Attributes:
+        entries: One at least.
+        prepared: What the device takes; None while it has not been made, or could not be.
+    """
+
+    entries: list[Entry[Job, Result]]
+    prepared: Any = None
+
+    @property
+    def weight(self) -> int:
+        """Total weight."""
+        return sum(entry.weight for entry in self.entries)
+
+    @property
+    def result_weight(self) -> int:
+        """Total weight of the results to come."""
+        return sum(entry.result_weight for entry in self.entries)
+
+    def handed_over(self) -> Any:
+        """What has been prepared, which from now on belongs to the caller alone."""
+        prepared, self.prepared = self.prepared, None
+        return prepared
+
+
 @dataclass(frozen=True)
 class FaultRules:
     """What the device's errors mean, and what to do about them.
@@ -54,29 +82,33 @@ class FaultRules:
 
 
 class BatchRunner(Generic[Job, Result]):
-    """Answers the futures of a batch. Belongs to the device thread.
+    """Answers the futures of a batch. Belongs to the device thread, but for `prepare`.
 
     Attributes:
         forecast: Time of a batch by weight.
+        preparation: Time of preparing a batch, by weight.
         max_weight: The limit that batches should respect now: lowered when memory runs out, raised by each success.
         last_batch_at: Time of the clock when the last batch succeeded, in seconds; None before the first.
     """
 
     def __init__(
         self,
-        run: Callable[[list[Job]], Sequence[Result]],
+        run: Callable[[Any], Sequence[Result]],
         *,
+        prepare: Callable[[list[Job]], Any],
         max_weight: int,
         rules: FaultRules,
         on_batch: Callable[[BatchReport], None],
         clock: Callable[[], float],
     ) -> None:
         self._run = run
+        self._prepare = prepare
         self._full_weight = float(max_weight)
         self._rules = rules
         self._on_batch = on_batch
         self._clock = clock
         self.forecast = BatchForecast()
+        self.preparation = BatchForecast()
         self.max_weight = self._full_weight
         self.last_batch_at: float | None = None
 
@@ -93,9 +125,18 @@ class BatchRunner(Generic[Job, Result]):
         if is_out_of_memory:
             self._rules.free_memory()
 
-    def run_batch(self, entries: list[Entry[Job, Result]]) -> None:
+    def prepare(self, batch: Batch[Job, Result]) -> None:
+        """Does the host's part of a batch ahead of time; on any thread.
+
+        What cannot be prepared stays as it is: it is tried again on the device thread, which tells errors apart.
+        """
+        with contextlib.suppress(Exception):
+            batch.prepared = self._prepared(batch.entries)
+
+    def run_batch(self, batch: Batch[Job, Result]) -> None:
         """Runs the entries and answers all their futures. A fatal error is raised, some futures unanswered."""
-        error = self._attempt(entries)
+        entries = batch.entries
+        error = self._attempt(batch)
         if error is None:
             return
         if self._rules.is_fatal(error):
@@ -112,7 +153,13 @@ class BatchRunner(Generic[Job, Result]):
 
     def _run_parts(self, entries: list[Entry[Job, Result]], length: int) -> None:
         for start in range(0, len(entries), length):
-            self.run_batch(entries[start : start + length])
+            self.run_batch(Batch(entries[start : start + length]))
+
+    def _prepared(self, entries: list[Entry[Job, Result]]) -> Any:
+        started = self._clock()
+        prepared = self._prepare([entry.job for entry in entries])
+        self.preparation.observe(sum(entry.weight for entry in entries), self._clock() - started)
+        return prepared
 
     def _attempt_call(self, entry: Entry[Callable[[], Any], Any]) -> Exception | None:
         try:
@@ -121,11 +168,12 @@ class BatchRunner(Generic[Job, Result]):
             return error
         return None
 
-    def _attempt(self, entries: list[Entry[Job, Result]]) -> Exception | None:
-        """Runs entries as one batch and answers them; gives back the error instead when there is one."""
-        started = self._clock()
+    def _attempt(self, batch: Batch[Job, Result]) -> Exception | None:
+        """Runs a batch and answers it; gives back the error instead when there is one."""
+        started, entries = self._clock(), batch.entries
         try:
-            results = self._run([entry.job for entry in entries])
+            prepared = batch.handed_over()
+            results = self._run(self._prepared(entries) if prepared is None else prepared)
             if len(results) != len(entries):
                 raise RuntimeError(f"the batch of {len(entries)} jobs came back with {len(results)} results")
         except Exception as error:

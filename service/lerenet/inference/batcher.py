@@ -1,11 +1,13 @@
 """One thread that owns the device, and the batches it makes of what waits. Knows neither torch nor HTTP.
 
-    submit ──> line of jobs ──┐
-                              ├──> device thread: a call, a batch, a call, a batch, ... ──> futures
-    call ────> line of calls ─┘
+    submit ──> line of jobs ──> next batch, prepared on the staging thread ──┐
+                                                                             ├──> device thread ──> futures
+    call ────> line of calls ────────────────────────────────────────────────┘
 
-Greedy: a batch takes whatever waits when the device is free, up to its limits, and never waits for company. Every
-accepted job ends, by a result, an exception, its deadline or its cancellation, whatever happens to the thread.
+Greedy: a batch takes whatever waits, up to its limits, and never waits for company. While one batch runs, the next is
+taken and prepared as late as the live fit of both times allows, so that it still takes nearly all that arrives
+meanwhile; a batch whose preparation is quicker than waking a thread is prepared by the device thread itself. Every
+accepted job ends, by a result, an exception, its deadline or its cancellation, whatever happens to the threads.
 """
 
 from __future__ import annotations
@@ -16,13 +18,18 @@ import time
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from lerenet.errors import DeadlineExceeded, DeviceFailed, Draining, LERENetError, QueueFull
-from lerenet.inference.attempts import BatchReport, BatchRunner, FaultRules, answer_error
-from lerenet.inference.waiting import Entry, Job, Result, WaitingLine
+from lerenet.inference.agenda import Agenda
+from lerenet.inference.attempts import Batch, BatchReport, BatchRunner, FaultRules, answer_error
+from lerenet.inference.outstanding import Outstanding
+from lerenet.inference.staging import StagingThread
+from lerenet.inference.waiting import Entry, Job, Result
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from concurrent.futures import Future
     from types import TracebackType
+
+    from lerenet.inference.waiting import WaitingLine
 
 Value = TypeVar("Value")
 
@@ -34,12 +41,15 @@ class Batcher(Generic[Job, Result]):
     """Runs jobs in batches on one daemon thread, which starts at once and ends with `close`.
 
     Args:
-        run: Turns jobs into as many results, in order. Called on the device thread only.
+        run: Turns what `prepare` made into as many results as there were jobs, in order. On the device thread only.
+        prepare: The host's part of a batch. On any thread, but never for two batches at once.
         weigh: Cost of a job, in the unit of the two weight limits.
+        weigh_result: What a job's result will weigh, in the unit of `outstanding`.
         max_batch: Jobs in a batch.
         max_batch_weight: Weight of a batch; a heavier job runs alone.
         max_queue: Jobs that may wait, and likewise calls. An empty queue accepts anything.
         max_queue_weight: Weight that may wait.
+        outstanding: Results not yet let go; a batch starts when there is room for its own. The batcher listens to it.
         stall_s: A batch or call without a `beat` for longer than this many seconds makes `stalled` true.
         is_out_of_memory: Whether an error means that the batch was too large: it is halved and tried again.
         is_fatal: Whether an error means that the device is lost.
@@ -51,13 +61,16 @@ class Batcher(Generic[Job, Result]):
 
     def __init__(
         self,
-        run: Callable[[list[Job]], Sequence[Result]],
+        run: Callable[[Any], Sequence[Result]],
         *,
+        prepare: Callable[[list[Job]], Any] = list,
         weigh: Callable[[Job], int],
+        weigh_result: Callable[[Job], int] = lambda job: 0,
         max_batch: int,
         max_batch_weight: int,
         max_queue: int,
         max_queue_weight: int,
+        outstanding: Outstanding | None = None,
         stall_s: float = 30.0,
         is_out_of_memory: Callable[[BaseException], bool] = lambda error: isinstance(error, MemoryError),
         is_fatal: Callable[[BaseException], bool] = lambda error: isinstance(error, DeviceFailed),
@@ -68,20 +81,30 @@ class Batcher(Generic[Job, Result]):
     ) -> None:
         rules = FaultRules(is_out_of_memory, is_fatal, free_memory)
         self._runner = BatchRunner[Job, Result](
-            run, max_weight=max_batch_weight, rules=rules, on_batch=on_batch, clock=clock
+            run, prepare=prepare, max_weight=max_batch_weight, rules=rules, on_batch=on_batch, clock=clock
         )
         self._weigh = weigh
-        self._max_batch = max_batch
+        self._weigh_result = weigh_result
+        self._outstanding = outstanding or Outstanding(math.inf)
+        self._agenda = Agenda[Job, Result](
+            self._runner,
+            max_batch=max_batch,
+            max_queue=max_queue,
+            max_queue_weight=max_queue_weight,
+            max_result_weight=self._outstanding.limit,
+            clock=clock,
+        )
         self._stall_s = stall_s
         self._on_death = on_death
         self._clock = clock
-        self._changed = threading.Condition()
-        self._jobs = WaitingLine[Job, Result](max_jobs=max_queue, max_weight=max_queue_weight)
-        self._calls = WaitingLine[Any, Any](max_jobs=max_queue, max_weight=0)
+        lock = threading.RLock()
+        self._changed = threading.Condition(lock)
+        self._outstanding.listener = self._wake
         self._in_flight: list[Future[Any]] = []
         self._busy_since: float | None = None
         self._closing = False
         self._death: BaseException | None = None
+        self._staging = StagingThread(self._agenda, self._runner, lock, self._changed)
         self._thread = threading.Thread(target=self._live, name="lerenet-device", daemon=True)
         self._thread.start()
 
@@ -96,23 +119,24 @@ class Batcher(Generic[Job, Result]):
 
         Args:
             jobs: What to run.
-            deadline: Time of the clock, in seconds, from which a job that has not started is dropped with
-                `DeadlineExceeded`; None: never.
+            deadline: Time of the clock, in seconds. A job that has not started by then, or that by the forecast would
+                not be done by then, is dropped with `DeadlineExceeded`. None: never.
 
         Raises:
-            QueueFull: The line has no room; `retry_after_s` is when it should have drained.
+            QueueFull: The line has no room, or by the forecast takes past the deadline; `retry_after_s` is when it
+                should have drained.
             Draining: `close` has been called.
             DeviceFailed: The device thread is dead.
         """
         now = self._clock()
-        entries = [Entry[Job, Result](job, self._weigh(job), deadline, now) for job in jobs]
-        self._admit(self._jobs, entries)
+        entries = [Entry[Job, Result](job, self._weigh(job), deadline, now, self._weigh_result(job)) for job in jobs]
+        self._admit(self._agenda.jobs, entries)
         return [entry.future for entry in entries]
 
     def call(self, fn: Callable[[], Value], *, deadline: float | None = None) -> Future[Value]:
         """Runs `fn` on the device thread between two batches. Refuses and drops as `submit_all` does."""
         entry = Entry[Any, Value](fn, 0, deadline, self._clock())
-        self._admit(self._calls, [entry])
+        self._admit(self._agenda.calls, [entry])
         return entry.future
 
     def beat(self) -> None:
@@ -142,7 +166,7 @@ class Batcher(Generic[Job, Result]):
     @property
     def depth(self) -> int:
         """Jobs and calls that wait."""
-        return len(self._jobs) + len(self._calls)
+        return self._agenda.depth
 
     @property
     def alive(self) -> bool:
@@ -163,11 +187,10 @@ class Batcher(Generic[Job, Result]):
 
     @property
     def retry_after_s(self) -> float:
-        """Forecast of the time until the line of jobs has drained, in seconds."""
-        weight = self._jobs.weight
-        n_batches = max(len(self._jobs) / self._max_batch, weight / self._runner.max_weight, 1.0)
-        forecast = self._runner.forecast.seconds(weight, math.ceil(n_batches))
-        return UNKNOWN_RETRY_S if forecast is None else forecast
+        """Forecast of the time until all jobs that wait or run are done, in seconds."""
+        with self._changed:
+            seconds = self._agenda.drained_in_s()
+        return UNKNOWN_RETRY_S if seconds is None else seconds
 
     # -- admission
 
@@ -180,8 +203,11 @@ class Batcher(Generic[Job, Result]):
                 late = line.sweep(self._clock())
                 if not line.has_room(entries):
                     raise self._queue_full(line, entries)
+                if line is self._agenda.jobs:
+                    self._refuse_hopeless(entries)
                 line.join(entries)
-                self._changed.notify_all()
+                self._changed.notify()
+                self._staging.rouse()
         finally:
             self._answer_late(late)  # outside the lock: answering runs the callers' callbacks
 
@@ -190,6 +216,18 @@ class Batcher(Generic[Job, Result]):
             raise _device_failed(self._death)
         if self._closing:
             raise Draining("the service is stopping and takes no new work; ask again after its restart")
+
+    def _refuse_hopeless(self, entries: Sequence[Entry[Any, Any]]) -> None:
+        deadline = min((entry.deadline for entry in entries if entry.deadline is not None), default=math.inf)
+        # with nobody in front the device decides: a forecast that is never held against the truth refuses for ever
+        done_in_s = self._agenda.drained_in_s(entries) if self._agenda.n_jobs else None
+        if done_in_s is None or self._clock() + done_in_s <= deadline:
+            return
+        detail = (
+            f"{self._agenda.n_jobs} jobs wait for the device, and this work would be done in about {done_in_s:.1f} s,"
+            f" where {max(deadline - self._clock(), 0.0):.1f} s are left: ask again later, or send less"
+        )
+        raise QueueFull(detail, retry_after_s=self.retry_after_s)
 
     def _queue_full(self, line: WaitingLine[Any, Any], entries: Sequence[Entry[Any, Any]]) -> QueueFull:
         retry_after_s = self.retry_after_s
@@ -209,38 +247,67 @@ class Batcher(Generic[Job, Result]):
                 self._run_next_batch()
         except BaseException as error:  # whatever ends this thread, nobody may be left waiting
             self._die(error)
+        finally:
+            self._staging.close()
+
+    def _wake(self) -> None:
+        with self._changed:
+            self._changed.notify()
 
     def _wait_for_work(self) -> bool:
         with self._changed:
-            self._changed.wait_for(lambda: self.depth or self._closing)
-            return self.depth > 0
+            self._changed.wait_for(lambda: self._has_work() or (self._closing and not self._agenda.depth))
+            return self._agenda.depth > 0
+
+    def _has_work(self) -> bool:
+        return len(self._agenda.calls) > 0 or self._may_start()
+
+    def _may_start(self) -> bool:
+        if self._staging.is_preparing or not self._agenda.n_jobs:
+            return False
+        return self._outstanding.has_room(self._agenda.next_result_weight)
 
     def _sweep(self) -> list[Entry[Any, Any]]:
         now = self._clock()
         with self._changed:
-            return [*self._calls.sweep(now), *self._jobs.sweep(now)]
+            return [*self._agenda.calls.sweep(now), *self._agenda.jobs.sweep(now)]
 
     def _run_next_call(self) -> None:
-        for entry in self._start(self._calls, 1):
+        with self._changed:
+            started = self._started(self._agenda.calls.take(1, 0))
+        for entry in started:
             self._runner.run_call(entry)
         self._rest()
 
     def _run_next_batch(self) -> None:
-        entries = self._start(self._jobs, self._max_batch)
-        if entries:
-            self._runner.run_batch(entries)
+        batch, late = self._next_batch()
+        self._answer_late(late)
+        if batch.entries:
+            self._runner.run_batch(batch)
         self._rest()
 
-    def _start(self, line: WaitingLine[Any, Any], max_jobs: int) -> list[Entry[Any, Any]]:
+    def _next_batch(self) -> tuple[Batch[Job, Result], list[Entry[Job, Result]]]:
+        """The batch that starts now, and who has been dropped from it; empty when there is no room for results."""
         with self._changed:
-            taken = line.take(max_jobs, self._runner.max_weight)
-            started = [entry for entry in taken if entry.future.set_running_or_notify_cancel()]
-            self._in_flight = [entry.future for entry in started]
+            if not self._may_start():
+                return Batch([]), []
+            batch = self._agenda.staged or self._agenda.take(self._outstanding.room)
+            self._agenda.staged = None
+            late = self._agenda.drop_unwanted(batch)
+            batch.entries = self._started(batch.entries)
+            if batch.entries:
+                self._agenda.running = (self._clock(), batch.weight)
+                self._staging.rouse()
+        return batch, late
+
+    def _started(self, entries: Sequence[Entry[Any, Any]]) -> list[Entry[Any, Any]]:
+        started = [entry for entry in entries if entry.future.set_running_or_notify_cancel()]
+        self._in_flight = [entry.future for entry in started]
         self._busy_since = self._clock() if started else None
         return started
 
     def _rest(self) -> None:
-        self._busy_since = None
+        self._busy_since = self._agenda.running = None
         self._in_flight = []
 
     # -- endings
@@ -248,7 +315,10 @@ class Batcher(Generic[Job, Result]):
     def _answer_late(self, entries: Iterable[Entry[Any, Any]]) -> None:
         for entry in entries:
             waited = self._clock() - entry.queued_at
-            detail = f"the work stood {waited:.1f} s in the line, past its deadline; ask again later, or send less"
+            detail = (
+                f"the work stood {waited:.1f} s in the line and could not be done by its deadline; ask again later,"
+                " or send less"
+            )
             answer_error(entry.future, DeadlineExceeded(detail, retry_after_s=self.retry_after_s))
 
     def _die(self, error: BaseException) -> None:
@@ -259,8 +329,7 @@ class Batcher(Generic[Job, Result]):
 
     def _fail_all(self, error: LERENetError) -> None:
         with self._changed:
-            waiting = [*self._calls.clear(), *self._jobs.clear()]
-            futures = [*self._in_flight, *(entry.future for entry in waiting)]
+            futures = [*self._in_flight, *(entry.future for entry in self._agenda.clear())]
         for future in futures:
             answer_error(future, error)
 

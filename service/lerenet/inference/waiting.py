@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -22,12 +23,14 @@ class Entry(Generic[Job, Result]):
         weight: What the job costs, in the unit of the batch limit (pixels, say).
         deadline: Time of the batcher's clock, in seconds, after which the job is no longer wanted; None: always wanted.
         queued_at: Time of the batcher's clock when it joined, in seconds.
+        result_weight: What the result weighs until it is let go, in a unit of its own (bytes, say).
     """
 
     job: Job
     weight: int
     deadline: float | None
     queued_at: float
+    result_weight: int = 0
     future: Future[Result] = field(default_factory=Future)
 
     def is_late(self, now: float) -> bool:
@@ -55,6 +58,11 @@ class WaitingLine(Generic[Job, Result]):
         """Total weight of the entries."""
         return self._weight
 
+    @property
+    def head_result_weight(self) -> int:
+        """Weight of the result of the first entry; 0 when nobody waits."""
+        return self._entries[0].result_weight if self._entries else 0
+
     def has_room(self, entries: Sequence[Entry[Job, Result]]) -> bool:
         """Whether all of `entries` may join."""
         if not self._entries:
@@ -67,16 +75,17 @@ class WaitingLine(Generic[Job, Result]):
         self._entries.extend(entries)
         self._weight += sum(entry.weight for entry in entries)
 
-    def take(self, max_jobs: int, max_weight: float) -> list[Entry[Job, Result]]:
-        """Removes the head of the line: as many entries as fit both limits, and one at least when there is one."""
+    def take(self, max_jobs: int, max_weight: float, max_result_weight: float = math.inf) -> list[Entry[Job, Result]]:
+        """Removes the head of the line: as many entries as fit the limits, and one at least when there is one."""
         taken: list[Entry[Job, Result]] = []
-        weight = 0
+        weight = result_weight = 0
         while self._entries and len(taken) < max_jobs:
-            if taken and weight + self._entries[0].weight > max_weight:
+            weight += self._entries[0].weight
+            result_weight += self._entries[0].result_weight
+            if taken and (weight > max_weight or result_weight > max_result_weight):
                 break
             taken.append(self._entries.popleft())
-            weight += taken[-1].weight
-        self._weight -= weight
+            self._weight -= taken[-1].weight
         return taken
 
     def sweep(self, now: float) -> list[Entry[Job, Result]]:
