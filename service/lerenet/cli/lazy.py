@@ -25,6 +25,7 @@ MODULES = {
         "synth",
         "weights",
         "calibrate",
+        "bench",
         "registry",
     )
 }

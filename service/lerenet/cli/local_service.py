@@ -62,6 +62,11 @@ class LocalService:
             self._process.wait()
         self._folder.cleanup()
 
+    @property
+    def pid(self) -> int:
+        """Of the service's process."""
+        return self._process.pid
+
     def check_alive(self) -> None:
         """Raises `ServiceError`, with the last words of the service, when it has ended."""
         status = self._process.poll()

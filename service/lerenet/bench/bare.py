@@ -1,0 +1,75 @@
+"""The network by itself, on tensors that are ready: what no service around it can beat."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from lerenet.inference.runner import settled_precision
+from lerenet.inference.segmenter import Segmenter
+from lerenet.network import SupportEncoding, foreground_logit
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from torch import Tensor
+
+    from lerenet.imaging import Image, Shot
+    from lerenet.network import LERENet
+
+
+class Spent(NamedTuple):
+    """Seconds that one frame took: of the clock, and of all CPU threads together."""
+
+    wall_s: float
+    cpu_s: float
+
+
+@dataclass(frozen=True, eq=False)
+class BareNetwork:
+    """A network with the encodings of some classes.
+
+    Attributes:
+        network: On the device, in eval mode.
+        encodings: Of the classes, each for itself.
+        device: Where it is.
+    """
+
+    network: LERENet
+    encodings: tuple[SupportEncoding, ...]
+    device: torch.device
+
+    @classmethod
+    def prepared(cls, network: LERENet, classes: Sequence[Sequence[Shot]], device: torch.device) -> BareNetwork:
+        """With the encodings that the service would make of these shots."""
+        segmenter = Segmenter(network, device)
+        encodings = tuple(segmenter.encode(shots).encoding for shots in classes)
+        return cls(network.to(memory_format=torch.channels_last), encodings, device)  # type: ignore[call-overload]
+
+    def tensor(self, frames: Sequence[Image]) -> Tensor:
+        """Grey frames of one size as the network wants them: (B, 3, H, W) in 0 to 1, sides padded to its multiple."""
+        pixels = torch.from_numpy(np.stack(frames)).to(self.device)[:, None].float().div(255).expand(-1, 3, -1, -1)
+        multiple = self.network.stride_multiple
+        padding = (0, -pixels.shape[3] % multiple, 0, -pixels.shape[2] % multiple)
+        return functional.pad(pixels, padding, mode="replicate").contiguous(memory_format=torch.channels_last)
+
+    @torch.inference_mode()
+    def spend(self, images: Tensor, n_rounds: int) -> list[Spent]:
+        """Runs a batch some times with every class on every image, and says what a frame took in each."""
+        n_images, n_classes = len(images), len(self.encodings)
+        stacked = SupportEncoding.stack([each for each in self.encodings for _ in range(n_images)])
+        index = torch.arange(n_images, device=self.device).repeat(n_classes) if n_classes > 1 else None
+        is_bf16 = settled_precision("auto", self.device) == "bf16"
+        spent = []
+        for _ in range(n_rounds):
+            wall_s, cpu_s = time.perf_counter(), time.process_time()
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=is_bf16):
+                logits = self.network.segment(self.network.features(images), stacked, index)
+            foreground_logit(logits.float()).amax().item()  # waits for the device
+            spent.append(Spent((time.perf_counter() - wall_s) / n_images, (time.process_time() - cpu_s) / n_images))
+        return spent

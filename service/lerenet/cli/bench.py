@@ -1,0 +1,91 @@
+"""`lerenet bench`: the service under load on this machine, against the bare network in the same run."""
+
+from __future__ import annotations
+
+import json
+import platform
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lerenet.cli.display import print_table
+from lerenet.cli.local_service import LocalService, wait_until_ready
+from lerenet.cli.options import open_client
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from lerenet.bench.report import ScenarioResult
+
+app = typer.Typer(add_completion=False)
+
+_QUICK_S, _QUICK_ROUNDS = 2.0, 1
+
+
+@app.command()
+def bench(
+    context: typer.Context,
+    scenarios: Annotated[
+        list[str] | None,
+        typer.Argument(help="throughput, latency, shots, classes, large, overload.", show_default="all"),
+    ] = None,
+    seconds: Annotated[float, typer.Option(min=0.5, help="Length of one window of load.")] = 10.0,
+    rounds: Annotated[int, typer.Option(min=1, help="Windows of service and bare network, in turns.")] = 3,
+    quick: Annotated[bool, typer.Option(help="A single window of 2 seconds each: a first look.")] = False,
+    out: Annotated[Path, typer.Option(file_okay=False, help="Folder of figures and frames.")] = Path("lerenet-bench"),
+) -> None:
+    """Start a service, put it under load, and hold it against the network by itself.
+
+    The service runs with the settings of the environment, on a free port and with a data folder that goes with it; the
+    load comes from a process of its own. The exit status is 1 when a bound is missed.
+    """
+    import torch
+
+    from lerenet.bench.scenarios import SCENARIOS, Bench
+    from lerenet.inference.device import choose_device
+    from lerenet.network.weights import load_weights, shipped_weights
+    from lerenet.runtime.cpus import available_cpus
+    from lerenet.settings import load_settings
+
+    unknown = [name for name in scenarios or () if name not in SCENARIOS]
+    if unknown:
+        raise typer.BadParameter(f"there is no scenario {unknown[0]!r}; there are {', '.join(SCENARIOS)}")
+    settings = load_settings()
+    torch.set_num_threads(settings.threads or available_cpus())
+    device = choose_device(settings.device)
+    network = load_weights(settings.weights or shipped_weights(), device)
+    out.mkdir(parents=True, exist_ok=True)
+    results: list[ScenarioResult] = []
+    with LocalService() as service, open_client(context, service.url) as client:
+        wait_until_ready(client, service.check_alive)
+        measured = Bench(
+            url=service.url,
+            pid=service.pid,
+            client=client,
+            network=network,
+            device=device,
+            folder=out,
+            seconds=_QUICK_S if quick else seconds,
+            n_rounds=_QUICK_ROUNDS if quick else rounds,
+        )
+        for name in scenarios or SCENARIOS:
+            results.append(SCENARIOS[name](measured))
+            _show(results[-1])
+    _write(results, out)
+    if not all(verdict.holds for result in results for verdict in result.verdicts):
+        raise typer.Exit(1)
+
+
+def _show(result: ScenarioResult) -> None:
+    typer.echo(result.scenario)
+    print_table(tuple(result.rows[0]), [list(row.values()) for row in result.rows])
+    if result.verdicts:
+        print_table(("", "measured", "asked", ""), [verdict.row() for verdict in result.verdicts])
+
+
+def _write(results: Sequence[ScenarioResult], out: Path) -> None:
+    machine = {"processor": platform.processor() or platform.machine(), "system": platform.platform()}
+    document = {"machine": machine, "scenarios": [asdict(result) for result in results]}
+    (out / "bench.json").write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
