@@ -38,7 +38,10 @@ class Settings(BaseSettings):
 
     data_dir: Path = Field(Path("data"), description="Folder of the registry and its prototypes; made when missing.")
     weights: Path | None = Field(None, description="Weights file (safetensors); unset: the one that is shipped.")
-    prototype_cache_bytes: Count = Field(512 * MIB, description="Memory for prototypes; the rest waits on disk.")
+    prototype_cache_bytes: Count = Field(512 * MIB, description="Memory of the device for prototypes.")
+    prototype_host_bytes: Count = Field(
+        512 * MIB, description="Host memory for prototypes that the device has no room for; the rest waits on disk."
+    )
 
     device: str = Field("auto", description="`auto` (CUDA where there is one), `cuda`, `cuda:1`, or `cpu`.")
     precision: Literal["auto", "float32", "bf16"] = Field(
@@ -68,6 +71,9 @@ class Settings(BaseSettings):
     max_queue_images: Count = Field(256, description="Images that may wait for the device; then 503.")
     max_queue_pixels: Count = Field(
         200_000_000, description="Work that may wait: pixels at the working scale, a class counting one fifth more."
+    )
+    max_map_pixels: Count = Field(
+        256_000_000, description="Pixels of probability maps that may wait to be encoded; the device rests meanwhile."
     )
     max_batch_images: Count = Field(32, description="Images in one batch.")
     max_batch_pixels: Count | None = Field(

@@ -36,6 +36,7 @@ async def test_every_limit_of_the_settings_is_published(client: AppClient) -> No
     internal = {
         "max_held_bytes",
         "max_held_pixels",
+        "max_map_pixels",
         "max_queue_images",
         "max_queue_pixels",
         "max_batch_images",

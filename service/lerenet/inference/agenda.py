@@ -14,6 +14,12 @@ if TYPE_CHECKING:
 TRUSTED_S = 5.0
 """A forecast drops work for as long after the last batch, in seconds: a wrong one must not do so for ever."""
 
+TRUSTED_BATCHES = 5
+"""Batches that a forecast must rest on before work is refused or dropped by it."""
+
+ADMISSION_MARGIN = 1.1
+"""Work is admitted when this many times its forecast is left: what is admitted and then dropped was asked in vain."""
+
 HEAD_START = 2.0
 """The next batch is prepared this many times its forecast before the device is free."""
 
@@ -100,6 +106,15 @@ class Agenda(Generic[Job, Result]):
         waiting_s = self._runner.forecast.seconds(weight, math.ceil(n_batches))
         return None if waiting_s is None else (self._device_free_in_s() or 0.0) + waiting_s
 
+    def misses(self, entries: Sequence[Entry[Job, Result]]) -> float | None:
+        """When `entries` would be done, in seconds from now, if that is past a deadline of theirs; else None.
+
+        With nobody in front it is left to the device: a forecast never held against the truth would refuse for ever.
+        """
+        deadline = min((entry.deadline for entry in entries if entry.deadline is not None), default=math.inf)
+        done_in_s = self.drained_in_s(entries) if self.n_jobs and self._is_founded else None
+        return None if done_in_s is None or self._clock() + ADMISSION_MARGIN * done_in_s <= deadline else done_in_s
+
     def staging_due_in_s(self) -> float | None:
         """When to take and prepare the next batch, in seconds from now.
 
@@ -129,6 +144,10 @@ class Agenda(Generic[Job, Result]):
     def _trusted_s(self, weight: int) -> float:
         """Forecast of a batch that a job may be refused by: one that has lately been held against the truth."""
         last_batch_at = self._runner.last_batch_at
-        if last_batch_at is None or self._clock() - last_batch_at > TRUSTED_S:
+        if not self._is_founded or last_batch_at is None or self._clock() - last_batch_at > TRUSTED_S:
             return 0.0
         return self._runner.forecast.seconds(weight) or 0.0
+
+    @property
+    def _is_founded(self) -> bool:
+        return len(self._runner.forecast) >= TRUSTED_BATCHES

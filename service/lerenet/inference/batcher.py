@@ -218,14 +218,12 @@ class Batcher(Generic[Job, Result]):
             raise Draining("the service is stopping and takes no new work; ask again after its restart")
 
     def _refuse_hopeless(self, entries: Sequence[Entry[Any, Any]]) -> None:
-        deadline = min((entry.deadline for entry in entries if entry.deadline is not None), default=math.inf)
-        # with nobody in front the device decides: a forecast that is never held against the truth refuses for ever
-        done_in_s = self._agenda.drained_in_s(entries) if self._agenda.n_jobs else None
-        if done_in_s is None or self._clock() + done_in_s <= deadline:
+        done_in_s = self._agenda.misses(entries)
+        if done_in_s is None:
             return
         detail = (
             f"{self._agenda.n_jobs} jobs wait for the device, and this work would be done in about {done_in_s:.1f} s,"
-            f" where {max(deadline - self._clock(), 0.0):.1f} s are left: ask again later, or send less"
+            " past its deadline: ask again later, or send less"
         )
         raise QueueFull(detail, retry_after_s=self.retry_after_s)
 

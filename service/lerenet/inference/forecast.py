@@ -15,7 +15,7 @@ LARGEST_SURPRISE = 4.0
 class BatchForecast:
     """A live least-squares line, seconds = slope * weight + offset, over the last batches that succeeded.
 
-    Both coefficients are kept at or above zero: a batch never gets cheaper by growing. Safe to use from several threads.
+    Both coefficients are kept at or above zero: a batch never gets cheaper by growing. Safe to use from any thread.
     """
 
     def __init__(self, window: int = WINDOW) -> None:

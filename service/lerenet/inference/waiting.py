@@ -90,6 +90,8 @@ class WaitingLine(Generic[Job, Result]):
 
     def sweep(self, now: float) -> list[Entry[Job, Result]]:
         """Removes cancelled and late entries, wherever they stand, and gives back the late ones."""
+        if not any(e.is_late(now) or e.future.cancelled() for e in self._entries):
+            return []
         late = [e for e in self._entries if e.is_late(now) and not e.future.cancelled()]
         kept = [e for e in self._entries if not (e.is_late(now) or e.future.cancelled())]
         self._refill(kept)

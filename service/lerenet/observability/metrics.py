@@ -39,11 +39,16 @@ _DOCUMENTATION = {
     "held_bytes": "Bytes of request bodies in memory.",
     "held_pixels": "Pixels of decoded images in memory.",
     "requests_in_progress": "Requests being worked on.",
-    "prototype_bytes": "Prototypes in memory.",
+    "map_pixels": "Pixels of probability maps that wait to be encoded.",
+    "prototype_bytes": "Prototypes on the device.",
+    "prototype_host_bytes": "Prototypes in host memory, behind those on the device.",
     "last_batch_timestamp_seconds": "When the device last finished a batch, Unix time.",
-    "prototype_cache_hits": "Prototypes found in memory or on disk.",
+    "prototype_cache_hits": "Prototypes found on the device, in host memory or on disk.",
+    "prototype_cache_device_hits": "Prototypes found on the device.",
+    "prototype_cache_host_hits": "Prototypes found in host memory.",
+    "prototype_cache_disk_hits": "Prototypes found on disk.",
     "prototype_cache_misses": "Prototypes that had to be made.",
-    "prototype_cache_evictions": "Prototypes dropped from memory.",
+    "prototype_cache_evictions": "Prototypes dropped from the device.",
 }
 
 

@@ -2,7 +2,7 @@
 
 from lerenet.runtime.engine import Engine, build_engine
 from lerenet.runtime.findings import Finding, SegmentationQuery
-from lerenet.runtime.runtime import Runtime
+from lerenet.runtime.runtime import Runtime, Work
 from lerenet.runtime.segmentation import SegmentedFrame
 
-__all__ = ["Engine", "Finding", "Runtime", "SegmentationQuery", "SegmentedFrame", "build_engine"]
+__all__ = ["Engine", "Finding", "Runtime", "SegmentationQuery", "SegmentedFrame", "Work", "build_engine"]

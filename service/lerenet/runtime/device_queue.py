@@ -7,11 +7,11 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from lerenet.errors import QueueFull
 from lerenet.inference.batcher import Batcher
 from lerenet.inference.device import free_memory, is_device_lost, is_out_of_memory
+from lerenet.inference.outstanding import Outstanding
 from lerenet.observability import Metrics, note_stage
 
 if TYPE_CHECKING:
@@ -48,12 +48,16 @@ class DeviceQueue:
     def __init__(
         self, engine: Engine, settings: Settings, metrics: Metrics, on_death: Callable[[BaseException], None]
     ) -> None:
-        self._segmenter = engine.segmenter
+        self._execute = getattr(engine.segmenter, "execute", engine.segmenter.segment)
         self._metrics = metrics
+        self._maps = Outstanding(settings.max_map_pixels)
         self.last_batch_time: float | None = None
         self._batcher: Batcher[SegmentationJob, TimedMaps] = Batcher(
             self._run,
+            prepare=getattr(engine.segmenter, "prepare", list),
             weigh=engine.segmenter.weigh,
+            weigh_result=_map_pixels,
+            outstanding=self._maps,
             max_batch=settings.max_batch_images,
             max_batch_weight=engine.max_batch_pixels,
             max_queue=settings.max_queue_images,
@@ -79,7 +83,6 @@ class DeviceQueue:
             DeviceFailed: The device is lost.
             Draining: The service is stopping.
         """
-        self._refuse_hopeless(deadline - time.monotonic())
         return self._batcher.submit_all(jobs, deadline=deadline)
 
     async def result(self, future: Future[TimedMaps], submitted: float) -> Sequence[NDArray[np.uint8]]:
@@ -97,6 +100,11 @@ class DeviceQueue:
     def depth(self) -> int:
         """Jobs and calls that wait."""
         return self._batcher.depth
+
+    @property
+    def map_pixels(self) -> int:
+        """Pixels of probability maps that have been made and wait to be read."""
+        return self._maps.held
 
     @property
     def alive(self) -> bool:
@@ -117,21 +125,20 @@ class DeviceQueue:
         """Ends the device thread; what is not done after `drain_s` seconds is answered with Draining."""
         self._batcher.close(drain_s)
 
-    def _refuse_hopeless(self, seconds_left: float) -> None:
-        forecast_s = self.retry_after_s
-        if self.depth and forecast_s > seconds_left:
-            detail = (
-                f"{self.depth} images wait for the device, about {forecast_s:.0f} s of work, and this request has"
-                f" {max(seconds_left, 0):.0f} s left: ask again later"
-            )
-            raise QueueFull(detail, retry_after_s=forecast_s)
-
-    def _run(self, jobs: list[SegmentationJob]) -> list[TimedMaps]:
+    def _run(self, prepared: Any) -> list[TimedMaps]:
         started = time.monotonic()
-        maps = self._segmenter.segment(jobs)
+        results = self._execute(prepared)
         ended = time.monotonic()
-        return [TimedMaps(each, started, ended) for each in maps]
+        timed = [TimedMaps(maps, started, ended) for maps in results]
+        for each in timed:
+            self._maps.watch(each, sum(q.size for q in each.maps))
+        return timed
 
     def _note_batch(self, report: BatchReport) -> None:
         self.last_batch_time = time.time()
         self._metrics.observe_batch(report.n_jobs, report.run_s)
+
+
+def _map_pixels(job: SegmentationJob) -> int:
+    n_pixels: int = job.image.shape[0] * job.image.shape[1]
+    return n_pixels * len(job.classes)

@@ -13,6 +13,7 @@ from lerenet.errors import LERENetError
 from lerenet.imaging import Image, Shot
 from lerenet.inference.assessment import Assessment
 from lerenet.inference.encodings import ClassEncoding
+from lerenet.inference.recipe import recipe_digest
 from lerenet.inference.segmenter import SegmentationJob
 from lerenet.observability import Metrics
 from lerenet.runtime.device_queue import DeviceQueue
@@ -55,7 +56,9 @@ class Loaded:
         gauges: dict[str, float] = {
             "classes": await self.registry.count(),
             "queue_depth": self.queue.depth,
+            "map_pixels": self.queue.map_pixels,
             "prototype_bytes": self.cache.counts.held_bytes,
+            "prototype_host_bytes": self.cache.counts.host_bytes,
         }
         if self.queue.last_batch_time is not None:
             gauges["last_batch_timestamp_seconds"] = self.queue.last_batch_time
@@ -66,6 +69,9 @@ class Loaded:
         counts = self.cache.counts
         return {
             "prototype_cache_hits": counts.hits,
+            "prototype_cache_device_hits": counts.device_hits,
+            "prototype_cache_host_hits": counts.host_hits,
+            "prototype_cache_disk_hits": counts.disk_hits,
             "prototype_cache_misses": counts.misses,
             "prototype_cache_evictions": counts.evictions,
         }
@@ -90,12 +96,15 @@ async def load(
         RegistryError: The data folder cannot be used.
     """
     engine = await asyncio.to_thread(build, settings)
+    # on the CPU the device's memory is the host's: a second copy in it would serve nobody
+    host_budget_bytes = 0 if engine.device.startswith("cpu") else settings.prototype_host_bytes
     cache = PrototypeCache(
         settings.data_dir / "prototypes",
-        engine.encoding_digest,
+        _made_by(engine),
         dump=engine.segmenter.dump,
         load=engine.segmenter.load,
         budget_bytes=settings.prototype_cache_bytes,
+        host_budget_bytes=host_budget_bytes,
     )
     store = await asyncio.to_thread(SqliteStore, settings.data_dir)
     queue = DeviceQueue(engine, settings, metrics, on_death)
@@ -122,9 +131,12 @@ def _registry(
         return await queue.call(lambda: engine.segmenter.assess(shots, normals))
 
     limits = Limits(settings.max_shots, settings.max_normals, settings.max_classes)
-    return SupportRegistry(
-        store, cache, encode=encode, assess=assess, weights_digest=engine.encoding_digest, limits=limits
-    )
+    return SupportRegistry(store, cache, encode=encode, assess=assess, weights_digest=_made_by(engine), limits=limits)
+
+
+def _made_by(engine: Engine) -> str:
+    """Names all that decides an encoding and its assessment: weights, precision and code."""
+    return f"{engine.encoding_digest}-{recipe_digest()}"
 
 
 async def _try_device(engine: Engine, queue: DeviceQueue) -> None:

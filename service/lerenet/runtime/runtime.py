@@ -200,7 +200,7 @@ class Runtime:
 
     @asynccontextmanager
     async def work(self, deadline_s: float) -> AsyncIterator[Work]:
-        """Admits a request, and cuts it off at its deadline.
+        """Admits a request, before its body is read, and cuts it off at its deadline, slow uploads included.
 
         Raises:
             DeadlineExceeded: It took longer than `deadline_s`.
@@ -214,7 +214,9 @@ class Runtime:
                 async with asyncio.timeout(deadline_s):
                     yield Work(limits, time.monotonic() + deadline_s)
             except TimeoutError as err:
-                detail = f"not done within {deadline_s:g} s: send fewer or smaller images, or name fewer classes"
+                detail = (
+                    f"not read and answered within {deadline_s:g} s: send fewer or smaller images, or fewer classes"
+                )
                 raise DeadlineExceeded(detail, retry_after_s=self._retry_after_s()) from err
 
     async def read_support(self, work: Work, files: SupportFiles) -> tuple[list[ShotUpload], list[NormalUpload]]:
@@ -222,11 +224,12 @@ class Runtime:
         return await read_support(files, work.limits, self._decoders)
 
     async def segment(
-        self, files: Sequence[bytes], query: SegmentationQuery, render: Render[Rendered]
+        self, work: Work, files: Sequence[bytes], query: SegmentationQuery, render: Render[Rendered]
     ) -> list[SegmentedFrame[Rendered]]:
         """Segments images, all or none.
 
         Args:
+            work: The request.
             files: Image files.
             query: Classes and parameters.
             render: Makes the answer of a finding; called on the encoding threads, one image's findings in order.
@@ -239,12 +242,16 @@ class Runtime:
             DeviceFailed: The device is lost.
         """
         loaded = self.require_ready()
-        async with self.work(self.settings.deadline_s) as work:
-            resolved = await loaded.registry.resolve(query.references)
-            pipeline = Segmentation(
-                query, resolved, queue=loaded.queue, decoders=self._decoders, encoders=self._encoders
-            )
-            return await pipeline.run(files, work.limits, work.deadline, render)
+        resolved = await loaded.registry.resolve(query.references)
+        pipeline = Segmentation(
+            query,
+            resolved,
+            queue=loaded.queue,
+            decoders=self._decoders,
+            encoders=self._encoders,
+            max_map_pixels=self.settings.max_map_pixels,
+        )
+        return await pipeline.run(files, work.limits, work.deadline, render)
 
     def _retry_after_s(self) -> float:
         return LOADING_RETRY_S if self._loaded is None else self._loaded.queue.retry_after_s

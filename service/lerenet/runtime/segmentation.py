@@ -19,9 +19,6 @@ from lerenet.runtime.pools import ThreadPool, all_or_first_error
 
 Rendered = TypeVar("Rendered")
 
-MAX_MAP_PIXELS = 256_000_000
-"""Pixels of probability maps that one job may make; an image with more classes than that goes in several jobs."""
-
 
 @dataclass(frozen=True)
 class SegmentedFrame(Generic[Rendered]):
@@ -52,7 +49,7 @@ class Segmentation:
         queue: The device.
         decoders: Threads for decoding.
         encoders: Threads for reading and rendering maps.
-        max_map_pixels: Of the probability maps of one job.
+        max_map_pixels: Of the probability maps of one job; an image with more classes than that goes in several.
     """
 
     def __init__(
@@ -63,7 +60,7 @@ class Segmentation:
         queue: DeviceQueue,
         decoders: ThreadPool,
         encoders: ThreadPool,
-        max_map_pixels: int = MAX_MAP_PIXELS,
+        max_map_pixels: int,
     ) -> None:
         self._query = query
         self._resolved = resolved

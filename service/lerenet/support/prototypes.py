@@ -1,8 +1,8 @@
-"""The prototype cache: support encodings in memory by least recent use, and on disk behind them.
+"""The prototype cache: support encodings on the device, behind them as bytes in host memory, behind those on disk.
 
-A cache and nothing more. Entries are keyed by weights digest and `support_digest`, the content of shots and normals, so
-a changed threshold or description finds its prototypes again, and new weights start with an empty folder. A file that
-is missing, damaged or cannot be written costs a new encoding, never an answer.
+A cache and nothing more. Entries are keyed by what makes an encoding (weights, precision, code) and `support_digest`,
+the content of shots and normals, so a changed threshold or description finds its prototypes again, and new weights
+start with an empty folder. A file that is missing, damaged or cannot be written costs a new encoding, never an answer.
 """
 
 from __future__ import annotations
@@ -11,19 +11,21 @@ import hashlib
 import logging
 import shutil
 import threading
-from collections import OrderedDict
+from collections import Counter
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Generic, Literal, TypeVar
 
 from lerenet.support.files import TEMPORARY, write_atomically
+from lerenet.support.tiers import Tier
 
 Encoding = TypeVar("Encoding")
 
 KEPT_WEIGHTS = 2
 """Folders of prototypes that stay: those of the weights in use and of the weights before, for the way back."""
 
+_Found = Literal["device", "host", "disk", "nowhere"]
 _SUFFIX = ".prototypes"
 _DIGEST_BYTES = 32
 _log = logging.getLogger(__name__)
@@ -31,13 +33,32 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class CacheCounts:
-    """What happened since the start, and what is held now."""
+    """What happened since the start, and what is held now.
 
-    hits: int = 0
+    Attributes:
+        device_hits: Found on the device.
+        host_hits: Found in host memory.
+        disk_hits: Found on disk.
+        misses: Found nowhere.
+        evictions: Dropped from the device.
+        n_held: Encodings on the device.
+        held_bytes: Their bytes.
+        host_bytes: Bytes in host memory.
+    """
+
+    device_hits: int = 0
+    host_hits: int = 0
+    disk_hits: int = 0
     misses: int = 0
     evictions: int = 0
     n_held: int = 0
     held_bytes: int = 0
+    host_bytes: int = 0
+
+    @property
+    def hits(self) -> int:
+        """Found anywhere."""
+        return self.device_hits + self.host_hits + self.disk_hits
 
 
 class PrototypeCache(Generic[Encoding]):
@@ -47,8 +68,9 @@ class PrototypeCache(Generic[Encoding]):
         directory: Folder for all prototypes; made when missing.
         weights_digest: Names the weights, and whatever else changes an encoding. Letters, digits, `.`, `_`, `-`.
         dump: Encoding to bytes.
-        load: The reverse; raises ValueError on bytes it cannot read.
-        budget_bytes: Held in memory at most, counted as dumped bytes. The last entry used stays even when larger.
+        load: The reverse, onto the device; raises ValueError on bytes it cannot read.
+        budget_bytes: On the device at most, counted as dumped bytes. The last entry used stays even when larger.
+        host_budget_bytes: In host memory at most, as dumped; what the device holds is there too while there is room.
     """
 
     def __init__(
@@ -59,47 +81,46 @@ class PrototypeCache(Generic[Encoding]):
         dump: Callable[[Encoding], bytes],
         load: Callable[[bytes], Encoding],
         budget_bytes: int,
+        host_budget_bytes: int = 0,
     ) -> None:
         self._folder = directory / weights_digest
         self._dump = dump
         self._load = load
-        self._budget_bytes = budget_bytes
-        self._held: OrderedDict[str, tuple[Encoding, int]] = OrderedDict()
-        self._held_bytes = 0
-        self._hits = self._misses = self._evictions = 0
+        self._device = Tier[Encoding](budget_bytes, n_least=1)
+        self._host = Tier[bytes](host_budget_bytes)
+        self._found: Counter[_Found] = Counter()
         self._lock = threading.Lock()
         _prepare_folder(self._folder)
 
     def held(self, support_digest: str) -> Encoding | None:
-        """The encoding if it is in memory. Touches no disk, so the event loop may ask."""
+        """The encoding if it is on the device. Touches no disk, so the event loop may ask."""
         with self._lock:
-            entry = self._held.get(support_digest)
-            if entry is None:
-                return None
-            self._held.move_to_end(support_digest)
-            self._hits += 1
-            return entry[0]
+            encoding = self._device.find(support_digest)
+            if encoding is not None:
+                self._host.find(support_digest)  # used there too: what the device evicts next is behind it still
+                self._found["device"] += 1
+            return encoding
 
     def get(self, support_digest: str) -> Encoding | None:
-        """The encoding from memory or disk. A damaged file is removed and counts as a miss."""
+        """The encoding from wherever it is, then on the device. A damaged file is removed and counts as a miss."""
         encoding = self.held(support_digest)
         if encoding is not None:
             return encoding
-        payload = self._read(support_digest)
-        encoding = None if payload is None else self._decode(support_digest, payload)
-        if encoding is None or payload is None:
-            with self._lock:
-                self._misses += 1
-            return None
-        self._hold(support_digest, encoding, len(payload))
         with self._lock:
-            self._hits += 1
+            payload = self._host.find(support_digest)
+        found: _Found = "disk" if payload is None else "host"
+        payload = payload or self._read(support_digest)
+        encoding = None if payload is None else self._decode(support_digest, payload)
+        if payload is not None and encoding is not None:
+            self._hold(support_digest, encoding, payload)
+        with self._lock:
+            self._found["nowhere" if encoding is None else found] += 1
         return encoding
 
     def put(self, support_digest: str, encoding: Encoding) -> None:
         """Keep an encoding in memory and, where the disk allows, in a file."""
         payload = self._dump(encoding)
-        self._hold(support_digest, encoding, len(payload))
+        self._hold(support_digest, encoding, payload)
         try:
             write_atomically(self._path(support_digest), hashlib.sha256(payload).digest() + payload, self._folder)
         except OSError as err:
@@ -111,14 +132,24 @@ class PrototypeCache(Generic[Encoding]):
             if path.stem not in support_digests:
                 _remove(path)
         with self._lock:
-            for support_digest in [held for held in self._held if held not in support_digests]:
-                self._held_bytes -= self._held.pop(support_digest)[1]
+            self._device.retain(support_digests)
+            self._host.retain(support_digests)
 
     @property
     def counts(self) -> CacheCounts:
         """Hits, misses and evictions since the start, and what memory holds."""
         with self._lock:
-            return CacheCounts(self._hits, self._misses, self._evictions, len(self._held), self._held_bytes)
+            found, device = self._found, self._device
+            return CacheCounts(
+                device_hits=found["device"],
+                host_hits=found["host"],
+                disk_hits=found["disk"],
+                misses=found["nowhere"],
+                evictions=device.n_evicted,
+                n_held=len(device),
+                held_bytes=device.held_bytes,
+                host_bytes=self._host.held_bytes,
+            )
 
     def _path(self, support_digest: str) -> Path:
         return self._folder / f"{support_digest}{_SUFFIX}"
@@ -138,20 +169,15 @@ class PrototypeCache(Generic[Encoding]):
     def _decode(self, support_digest: str, payload: bytes) -> Encoding | None:
         try:
             return self._load(payload)
-        except ValueError as err:
+        except ValueError as err:  # written by other code under the same name, or damaged in memory
             _log.warning("prototypes of %s are made again: %s", support_digest[:16], err)
             _remove(self._path(support_digest))
             return None
 
-    def _hold(self, support_digest: str, encoding: Encoding, n_bytes: int) -> None:
+    def _hold(self, support_digest: str, encoding: Encoding, payload: bytes) -> None:
         with self._lock:
-            _, replaced_bytes = self._held.pop(support_digest, (None, 0))
-            self._held[support_digest] = (encoding, n_bytes)
-            self._held_bytes += n_bytes - replaced_bytes
-            while self._held_bytes > self._budget_bytes and len(self._held) > 1:
-                _, (_, evicted_bytes) = self._held.popitem(last=False)
-                self._held_bytes -= evicted_bytes
-                self._evictions += 1
+            self._device.hold(support_digest, encoding, len(payload))
+            self._host.hold(support_digest, payload, len(payload))
 
 
 def _prepare_folder(folder: Path) -> None:

@@ -30,7 +30,7 @@ from lerenet.api.rendering import PngCanvas, class_result
 from lerenet.api.schemas import FrameResult, SegmentBody
 from lerenet.errors import LimitExceeded, MalformedRequest, NotAcceptable
 from lerenet.observability import current_request_id
-from lerenet.runtime import Runtime
+from lerenet.runtime import Runtime, Work
 
 router = APIRouter(tags=["segment"])
 
@@ -75,11 +75,11 @@ async def segment(
 
     `Accept: image/png` gives a PNG for one image: 1-bit for one class, a palette for several.
     """
-    asked = await _asked(request, query, runtime.settings.max_images)
     response.headers["Vary"] = "Accept"
-    if _wanted(request, asked) == PNG:
-        return await _as_png(request, runtime, asked)
-    return await _as_json(request, runtime, asked)
+    async with runtime.work(runtime.settings.deadline_s) as work:
+        asked = await _asked(request, query, runtime.settings.max_images)
+        answer = _as_png if _wanted(request, asked) == PNG else _as_json
+        return await answer(request, runtime, work, asked)
 
 
 async def _asked(request: Request, query: SegmentParameters, max_images: int) -> _Asked:
@@ -121,9 +121,9 @@ def _wanted(request: Request, asked: _Asked) -> str:
     return wanted
 
 
-async def _as_json(request: Request, runtime: Runtime, asked: _Asked) -> SegmentBody:
+async def _as_json(request: Request, runtime: Runtime, work: Work, asked: _Asked) -> SegmentBody:
     render = partial(class_result, form=asked.parameters.format)
-    frames = await unless_gone(request, runtime.segment(asked.data, asked.parameters.query(), render))
+    frames = await unless_gone(request, runtime.segment(work, asked.data, asked.parameters.query(), render))
     results = [
         FrameResult(
             index=i, filename=file.filename, height=frame.height, width=frame.width, classes=list(frame.classes)
@@ -133,9 +133,9 @@ async def _as_json(request: Request, runtime: Runtime, asked: _Asked) -> Segment
     return SegmentBody(request_id=current_request_id(), weights=runtime.weights_digest, results=results)
 
 
-async def _as_png(request: Request, runtime: Runtime, asked: _Asked) -> Response:
+async def _as_png(request: Request, runtime: Runtime, work: Work, asked: _Asked) -> Response:
     canvas = PngCanvas(is_probability=asked.parameters.format == "probability")
-    [frame] = await unless_gone(request, runtime.segment(asked.data, asked.parameters.query(), canvas.paint))
+    [frame] = await unless_gone(request, runtime.segment(work, asked.data, asked.parameters.query(), canvas.paint))
     headers = {
         "X-Classes": _listed([found.name for found in frame.classes]),
         "X-Revisions": _listed([found.revision for found in frame.classes]),

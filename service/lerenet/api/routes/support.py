@@ -56,8 +56,8 @@ CREATED = json_answer("The class is registered and ready to use", CLASS_EXAMPLE,
 )
 async def create_support_class(request: Request, response: Response, runtime: ReadyRuntimeDep) -> SupportClassBody:
     """From 1 to 10 marked images of a defect. The same content again changes nothing; other content is refused."""
-    form = await read_registration(request, CreationParameters)
     async with runtime.work(runtime.settings.registration_deadline_s) as work:
+        form = await read_registration(request, CreationParameters)
         shots, normals = await runtime.read_support(work, support_files(form, runtime.settings))
         parameters = form.parameters
         change = await runtime.registry.create(parameters.name, shots, normals, parameters.mentioned())
@@ -82,8 +82,8 @@ async def put_support_class(
     if_none_match: IfNoneMatch,
 ) -> SupportClassBody:
     """The class whole: parameters that are not sent return to their defaults."""
-    form = await read_registration(request, ReplacementParameters)
     async with runtime.work(runtime.settings.registration_deadline_s) as work:
+        form = await read_registration(request, ReplacementParameters)
         shots, normals = await runtime.read_support(work, support_files(form, runtime.settings))
         change = await runtime.registry.put(
             name, shots, normals, form.parameters.complete(), if_match=if_match, if_none_match=if_none_match
@@ -104,8 +104,8 @@ async def append_shots(
     request: Request, response: Response, runtime: ReadyRuntimeDep, name: Name, if_match: IfMatch
 ) -> SupportClassBody:
     """Pairs that the class has already are passed over, so a request may be sent again."""
-    form = await read_registration(request, ShotParameters)
     async with runtime.work(runtime.settings.registration_deadline_s) as work:
+        form = await read_registration(request, ShotParameters)
         files = require_any(support_files(form, runtime.settings))
         shots, normals = await runtime.read_support(work, files)
         change = await runtime.registry.append(name, shots, normals, if_match=if_match)
