@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import torch
@@ -32,7 +32,11 @@ class LevelSegmenter:
         marked = np.concatenate([_grey(shot.image)[shot.mask == 1] for shot in shots])
         return ClassEncoding(1.0, SupportEncoding({"level": torch.tensor([float(np.median(marked))])}))
 
-    def assess(self, shots: Sequence[Shot], normals: Sequence[Image] = ()) -> Assessment:
+    def encode_in_steps(self, shots: Sequence[Shot], normals: Sequence[Image] = ()) -> Iterator[ClassEncoding | None]:
+        yield None
+        yield self.encode(shots, normals)
+
+    def assess(self, shots: Sequence[Shot], normals: Sequence[Image], encoding: ClassEncoding) -> Assessment:
         return Assessment(0.6, 0.75) if len(shots) > 1 else Assessment()
 
     def prepare(self, jobs: Sequence[SegmentationJob]) -> Sequence[SegmentationJob]:

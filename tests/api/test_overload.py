@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import httpx
@@ -14,7 +15,8 @@ from api.plates import assert_problem, form, image_part, parts, plate, plate_png
 from conftest import ClientFactory
 from fakes import FailingSegmenter, GatedSegmenter, LevelSegmenter, engine_with
 from lerenet.errors import DeviceFailed
-from lerenet.imaging import encode_image_png
+from lerenet.imaging import Image, Shot, encode_image_png
+from lerenet.inference.encodings import ClassEncoding
 from lerenet.runtime import Engine, build_engine
 from lerenet.settings import Settings
 from serving import AppClient, running_client, wait_until_ready
@@ -278,3 +280,36 @@ async def test_a_class_replaced_meanwhile_does_not_change_an_answer_under_way(
     assert found["revision"] == before["revision"]
     [found] = (await segment(client)).json()["results"][0]["classes"]
     assert found["revision"] != before["revision"]
+
+
+class PatientSegmenter(LevelSegmenter):
+    """Once it is to wait, goes on encoding until a frame has been segmented meanwhile, or for five seconds."""
+
+    waits = False
+
+    def encode_in_steps(self, shots: Sequence[Shot], normals: Sequence[Image] = ()) -> Iterator[ClassEncoding | None]:
+        n_before = self.n_segmented
+        for _ in range(500 if self.waits else 0):
+            if self.n_segmented > n_before:
+                break
+            time.sleep(0.01)
+            yield None
+        yield self.encode(shots, normals)
+
+
+async def test_frames_are_segmented_while_a_class_is_being_registered(
+    client_factory: ClientFactory, settings: Settings
+) -> None:
+    segmenter = PatientSegmenter()
+    client = await client_factory(settings, engine_with(segmenter))
+    await register(client, "first")
+    n_before, segmenter.waits = segmenter.n_segmented, True
+
+    registration = asyncio.create_task(register(client, "second", level=90))
+    await asyncio.sleep(0.05)
+    answer = await segment(client)
+    await registration
+
+    assert answer.status_code == 200
+    assert segmenter.n_segmented == n_before + 1
+    assert [each["name"] for each in answer.json()["results"][0]["classes"]] == ["first"]

@@ -42,7 +42,7 @@ class BrightSegmenter:
         level = min(int(shot.image[shot.mask == 1].min()) for shot in shots)
         return ClassEncoding(1.0, SupportEncoding({"level": torch.tensor([level])}))
 
-    def assess(self, shots: Sequence[Shot], normals: Sequence[Image]) -> Assessment:
+    def assess(self, shots: Sequence[Shot], normals: Sequence[Image], encoding: ClassEncoding) -> Assessment:
         return Assessment(self.threshold, min_score=self.min_score)
 
     def segment(self, jobs: Sequence[SegmentationJob]) -> list[list[NDArray[np.uint8]]]:

@@ -13,6 +13,7 @@ from folders import write_registry
 from lerenet.evaluation.switching import ClassSwitch, compare_class, write_sheets
 from lerenet.imaging import Image, Shot
 from lerenet.inference.assessment import Assessment
+from lerenet.inference.encodings import ClassEncoding
 from lerenet.inference.segmenter import SegmentationJob, Segmenter
 from lerenet.support import StoredClass, read_stored_classes
 
@@ -24,7 +25,7 @@ class _Bright:
         self.level = level
         self.seen: list[tuple[list[bytes], list[bytes], bytes]] = []
 
-    def assess(self, shots: Sequence[Shot], normals: Sequence[Image]) -> Assessment:
+    def assess(self, shots: Sequence[Shot], normals: Sequence[Image], encoding: ClassEncoding) -> Assessment:
         return Assessment(threshold=0.4 if self.level > 150 else 0.6)
 
     def encode(self, shots: Sequence[Shot], normals: Sequence[Image]) -> Any:

@@ -10,9 +10,11 @@ from builders import plate_pairs, tiny_network
 from inference.fakes import CPU, Brightness, encoding_of, largest_difference
 from lerenet.imaging import Shot
 from lerenet.inference.regions import MaskRule, read_map
-from lerenet.inference.segmenter import ClassEncoding, SegmentationJob, Segmenter
+from lerenet.inference.segmenter import Assessment, ClassEncoding, SegmentationJob, Segmenter
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from lerenet.imaging import Image
@@ -41,6 +43,15 @@ def vivid_network() -> LERENet:
     with torch.no_grad():
         network.get_submodule("ifm.classify").get_parameter("weight").mul_(40.0)
     return network
+
+
+def assessed(network: Brightness, shots: Sequence[Shot], normals: Sequence[Image] = ()) -> Assessment:
+    """The assessment alone: the network forgets what encoding asked of it."""
+    segmenter = Segmenter(network, CPU)
+    encoding = segmenter.encode(shots, normals)
+    for asked in (network.batches, network.pairs, network.shots, network.n_normals, network.masks):
+        asked.clear()
+    return segmenter.assess(shots, normals, encoding)
 
 
 def job(image: Image, *levels: float, scale: float = 1.0) -> SegmentationJob:
@@ -267,41 +278,41 @@ def test_half_precision_stays_near_full_precision() -> None:
 
 
 def test_single_shot_has_no_overlap_to_tell() -> None:
-    assessment = Segmenter(Brightness(), CPU).assess([spotted((64, 64), (5, 5, 20, 20))])
+    assessment = assessed(Brightness(), [spotted((64, 64), (5, 5, 20, 20))])
     assert (assessment.threshold, assessment.loo_iou) == (0.5, None)
 
 
 def test_single_shot_is_tried_on_itself_turned_by_quarters() -> None:
     network = Brightness()
-    Segmenter(network, CPU).assess([spotted((64, 96), (5, 5, 20, 20))])
+    assessed(network, [spotted((64, 96), (5, 5, 20, 20))])
     assert network.shots == [[0]]
     assert network.batches == [(1, 3, 64, 96), (3, 3, 96, 96)]
 
 
 def test_each_shot_is_judged_by_the_others_alone() -> None:
     network = Brightness()
-    Segmenter(network, CPU).assess([spotted((64, 64), (5, 5, 20, 20), seed=n) for n in range(3)])
-    assert network.shots == [[1, 2], [0, 2], [0, 1]]
+    assessed(network, [spotted((64, 64), (5, 5, 20, 20), seed=n) for n in range(3)])
+    assert network.shots == [[0, 1, 2], [1, 2], [0, 2], [0, 1]]
 
 
 def test_assessment_computes_features_once_per_shot() -> None:
     network = Brightness()
-    Segmenter(network, CPU).assess([spotted((64, 64), (5, 5, 20, 20), seed=n) for n in range(5)])
+    assessed(network, [spotted((64, 64), (5, 5, 20, 20), seed=n) for n in range(5)])
     assert sum(batch[0] for batch in network.batches) == 5
 
 
 def test_assessment_of_a_clear_class_is_perfect() -> None:
     shots = [spotted((64, 80 + 16 * n), (5 + n, 5, 20, 20), seed=n) for n in range(3)]
-    assessment = Segmenter(Brightness(), CPU).assess(shots)
+    assessment = assessed(Brightness(), shots)
     assert (assessment.threshold, assessment.loo_iou) == (0.5, 1.0)
 
 
 def test_assessment_of_large_shots_judges_their_crops() -> None:
     network = Brightness()
     shots = [spotted((1500, 1500), (100, 100, 20, 20), (1400, 1400, 20, 20), seed=n) for n in range(2)]
-    assert Segmenter(network, CPU).assess(shots).loo_iou == 1.0
+    assert assessed(network, shots).loo_iou == 1.0
     assert sum(batch[0] for batch in network.batches) == 4
-    assert network.shots == [[2, 3], [0, 1]]
+    assert network.shots == [[0, 1, 2, 3], [2, 3], [0, 1]]
 
 
 def test_assessment_parts_a_class_from_bright_background() -> None:
@@ -315,8 +326,9 @@ def test_assessment_parts_a_class_from_bright_background() -> None:
         return Shot((image + np.random.default_rng(seed).integers(0, 9, image.shape)).astype(np.uint8), mask)
 
     segmenter, shots = Segmenter(Brightness(), CPU), [washed_out(0), washed_out(1)]
-    assessment = segmenter.assess(shots)
-    ((q,),) = segmenter.segment([SegmentationJob(shots[0].image, (segmenter.encode(shots),))])
+    encoding = segmenter.encode(shots)
+    assessment = segmenter.assess(shots, (), encoding)
+    ((q,),) = segmenter.segment([SegmentationJob(shots[0].image, (encoding,))])
     rule = MaskRule(assessment.threshold, min_score=assessment.min_score, confidence=assessment.confidence)
     assert q[75, 75] > 128
     assert assessment.loo_iou == 1.0
@@ -326,28 +338,27 @@ def test_assessment_parts_a_class_from_bright_background() -> None:
 def test_each_normal_is_judged_without_itself() -> None:
     network = Brightness()
     shots = [spotted((64, 64), (5, 5, 20, 20), seed=n) for n in range(2)]
-    Segmenter(network, CPU).assess(shots, [spotted((64, 64)).image] * 3)
-    assert network.n_normals == [3, 3, 2, 2, 2]
-    assert network.shots == [[1], [0], [0, 1], [0, 1], [0, 1]]
+    assessed(network, shots, [spotted((64, 64)).image] * 3)
+    assert network.n_normals == [3, 3, 3, 2, 2, 2]
+    assert network.shots == [[0, 1], [1], [0], [0, 1], [0, 1], [0, 1]]
 
 
 def test_only_normal_is_judged_by_the_shots_alone() -> None:
     network = Brightness()
-    Segmenter(network, CPU).assess([spotted((64, 64), (5, 5, 20, 20))], [spotted((64, 64)).image])
+    assessed(network, [spotted((64, 64), (5, 5, 20, 20))], [spotted((64, 64)).image])
     assert network.n_normals == [1, 0]
 
 
 def test_normal_with_a_spot_makes_the_class_doubt_its_regions() -> None:
     shots = [spotted((64, 64), (5, 5, 20, 20), seed=n) for n in range(2)]
     normal = spotted((64, 64), (40, 40, 10, 10), seed=7).image
-    segmenter = Segmenter(Brightness(), CPU)
-    assert segmenter.assess(shots, [normal]).confidence.bias < segmenter.assess(shots).confidence.bias
+    assert assessed(Brightness(), shots, [normal]).confidence.bias < assessed(Brightness(), shots).confidence.bias
 
 
 def test_assessment_starts_from_the_confidence_of_the_network() -> None:
     network = Brightness()
     network.confidence = (-1.0, 0.5, 0.25)
-    found = Segmenter(network, CPU).assess([spotted((64, 64), (5, 5, 20, 20))]).confidence
+    found = assessed(network, [spotted((64, 64), (5, 5, 20, 20))]).confidence
     assert found[1:] == (0.5, 0.25)
 
 
@@ -377,8 +388,9 @@ def test_network_stays_as_it_was() -> None:
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     segmenter = Segmenter(network, CPU)
     shots = plate_pairs(3)
-    segmenter.assess(shots)
-    segmenter.segment([SegmentationJob(shots[0].image, (segmenter.encode(shots),))])
+    encoding = segmenter.encode(shots)
+    segmenter.assess(shots, (), encoding)
+    segmenter.segment([SegmentationJob(shots[0].image, (encoding,))])
     assert all(torch.equal(before[name], tensor) for name, tensor in network.state_dict().items())
 
 

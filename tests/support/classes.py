@@ -105,7 +105,7 @@ class CountingNetwork:
         total = sum(int(s.image.sum()) + int(s.mask.sum()) for s in shots) + sum(int(n.sum()) for n in normals)
         return Encoded(0.5, len(shots), len(normals), total)
 
-    async def assess(self, shots: Sequence[Shot], normals: Sequence[Image]) -> Assessed:
+    async def assess(self, shots: Sequence[Shot], normals: Sequence[Image], encoding: Encoded) -> Assessed:
         self.n_assessed += 1
         if self.assess_gate is not None:
             await self.assess_gate.wait()

@@ -105,7 +105,8 @@ def _answer(segmenter: ShotSegmenter, plates: Sequence[Shot], n_shots: int) -> I
     marked = [plate for plate in plates if plate.mask.any()]
     shots = marked[: max(1, min(n_shots, len(marked) - 1))]
     queries = [plate for plate in plates if all(plate is not shot for shot in shots)]
-    encoding, found = segmenter.encode(shots, ()), segmenter.assess(shots, ())
+    encoding = segmenter.encode(shots, ())
+    found = segmenter.assess(shots, (), encoding)
     rule = MaskRule(found.threshold, 0, found.min_score, found.confidence, encoding.scale)
     maps = segmenter.segment([SegmentationJob(query.image, (encoding,)) for query in queries])
     for place, (query, [q]) in enumerate(zip(queries, maps, strict=True)):

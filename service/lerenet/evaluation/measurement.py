@@ -38,7 +38,7 @@ class ShotSegmenter(Protocol):
     def encode(self, shots: Sequence[Shot], normals: Sequence[Image]) -> ClassEncoding:
         """Encodes a support set."""
 
-    def assess(self, shots: Sequence[Shot], normals: Sequence[Image]) -> Assessment:
+    def assess(self, shots: Sequence[Shot], normals: Sequence[Image], encoding: ClassEncoding) -> Assessment:
         """Suggests a threshold and a least score from the support set alone."""
 
     def segment(self, jobs: Sequence[SegmentationJob]) -> Sequence[Sequence[NDArray[np.uint8]]]:
@@ -160,7 +160,7 @@ def _encode_draw(segmenter: ShotSegmenter, draw: SupportDraw, config: Evaluation
         chosen = shots[:n_shots]
         encoding = segmenter.encode(chosen, normals)
         if config.threshold == "suggested":
-            found = segmenter.assess(chosen, normals)
+            found = segmenter.assess(chosen, normals, encoding)
             rule = MaskRule(found.threshold, 0, found.min_score, found.confidence, encoding.scale)
         else:
             rule = MaskRule(config.threshold, scale=encoding.scale)

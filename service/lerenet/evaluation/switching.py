@@ -114,7 +114,7 @@ def _queries(shots: Sequence[Shot]) -> tuple[Shot, ...]:
 
 
 def _side(segmenter: Segmenter, shots: Sequence[Shot], normals: Sequence[Image], parameters: Parameters) -> Side:
-    assessed = segmenter.assess(shots, normals)
+    assessed = segmenter.assess(shots, normals, segmenter.encode(shots, normals))
     threshold = assessed.threshold if parameters.threshold is None else parameters.threshold
     min_score = assessed.min_score if parameters.min_score is None else parameters.min_score
 

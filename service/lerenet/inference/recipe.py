@@ -16,6 +16,7 @@ PARTS = {
         "confidence",
         "crops",
         "encodings",
+        "fitting",
         "geometry",
         "regions",
         "reliability",

@@ -34,7 +34,7 @@ MAX_BATCH_PIXELS = 4 * TILE_PX * TILE_PX
 
 
 class NetworkRunner:
-    """Calls a network in one precision, on crops in channels-last layout. Belongs inside `torch.inference_mode`.
+    """Calls a network in one precision, on crops in channels-last layout. Gradients flow where they are enabled.
 
     Args:
         network: On `device`, in eval mode.
@@ -80,9 +80,11 @@ class NetworkRunner:
         self._on_progress()
         return foreground_logit(logits.float())
 
-    def batches(self, items: Sequence[Item], size: tuple[int, int]) -> Iterator[Sequence[Item]]:
+    def batches(
+        self, items: Sequence[Item], size: tuple[int, int], max_pixels: int | None = None
+    ) -> Iterator[Sequence[Item]]:
         """Cuts items of (h, w) pixels each into batches that hold one item at least."""
-        n = max(1, self._max_batch_pixels // (size[0] * size[1]))
+        n = max(1, min(max_pixels or self._max_batch_pixels, self._max_batch_pixels) // (size[0] * size[1]))
         for start in range(0, len(items), n):
             yield items[start : start + n]
 

@@ -9,17 +9,18 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
-from lerenet.inference.assessment import Assessment
+from lerenet.inference.assessment import Assessment, RegionTally
 from lerenet.inference.blending import BlendedMap
 from lerenet.inference.confidence import PLAIN, Confidence
 from lerenet.inference.crops import SUPPORT_SIDE_PX
 from lerenet.inference.encodings import ClassEncoding, dump_encoding, load_encoding
+from lerenet.inference.fitting import Fitting, add_correction, correction
 from lerenet.inference.geometry import Crop, enlarge, ratio_of, to_probability, working_size
 from lerenet.inference.runner import MAX_BATCH_PIXELS, NetworkRunner, Precision, grouped, signature
 from lerenet.inference.scale import LADDER, choose_scale
 from lerenet.inference.support_view import SupportView, view_support
 from lerenet.inference.tiles import OVERLAP_PX, TILE_PX, cut_frame
-from lerenet.inference.trials import try_support, turned
+from lerenet.inference.trials import plan_trials, summarise_support, turned, varied
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -30,7 +31,8 @@ if TYPE_CHECKING:
 
     from lerenet.imaging import Image, Shot
     from lerenet.inference.protocol import FewShotNetwork
-    from lerenet.network import Features, SupportEncoding
+    from lerenet.inference.trials import SupportTrials, Trial
+    from lerenet.network import SupportEncoding
 
 __all__ = ["Assessment", "ClassEncoding", "SegmentationJob", "Segmenter"]
 
@@ -107,6 +109,7 @@ class Segmenter:
             network, device, precision=precision, max_batch_pixels=max_batch_pixels, on_progress=on_progress
         )
         self._confidence = Confidence(*(getattr(network, "confidence", None) or PLAIN))
+        self._fitted: tuple[str, ...] = getattr(network, "fitted", ())
         self._device = device
         self._multiple = network.stride_multiple
         self._tile_px = tile_px
@@ -116,34 +119,53 @@ class Segmenter:
 
     # -- classes
 
-    @torch.inference_mode()
     def encode(self, shots: Sequence[Shot], normals: Sequence[Image] = ()) -> ClassEncoding:
-        """Encodes a support set, at a working scale that fits its defects.
+        """Encodes a support set at a working scale that fits its defects, and fits the encoding to the shots.
 
         Args:
             shots: One at least, each with something marked.
             normals: Defect-free images, which sharpen what counts as background.
         """
-        scale = choose_scale([shot.mask for shot in shots], self._ladder)
-        view = self._view(shots, normals, scale)
-        features, plain = self._runner.features(view.crops), self._plain_features(view)
-        return ClassEncoding(scale, self._runner.summarise(features, view.masks, plain, range(len(view.crops))))
+        *_, encoding = self.encode_in_steps(shots, normals)
+        assert encoding is not None
+        return encoding
 
-    @torch.inference_mode()
-    def assess(self, shots: Sequence[Shot], normals: Sequence[Image] = ()) -> Assessment:
+    def encode_in_steps(self, shots: Sequence[Shot], normals: Sequence[Image] = ()) -> Iterator[ClassEncoding | None]:
+        """As `encode`, a short piece of work at a time: yields None after each, and the encoding at the end."""
+        scale = choose_scale([shot.mask for shot in shots], self._ladder)
+        if not self._fitted:
+            yield ClassEncoding(scale, summarise_support(self._runner, self._view(shots, normals, scale)))
+            return
+        # a descent follows the order it is given, and the order of the shots must not matter
+        in_order = sorted(shots, key=lambda shot: (shot.image.tobytes(), shot.mask.tobytes()))
+        trials = self._trials(in_order, normals, scale, varied)
+        fitting = Fitting(self._runner, trials.all, self._fitted)
+        while fitting.n_left:
+            yield None
+            fitting.step()
+        yield ClassEncoding(scale, fitting.corrected(trials.whole).detached())
+
+    @torch.no_grad()
+    def assess(self, shots: Sequence[Shot], normals: Sequence[Image], encoding: ClassEncoding) -> Assessment:
         """Segments each shot by the others, and suggests a threshold and a least score.
 
         A single shot is tried on itself, turned by quarters. Each normal is segmented with an encoding that has not
-        seen it; whatever is found there is false. Large images are judged by their crops, and at the working scale.
+        seen it; whatever is found there is false. What fitting has added to `encoding` goes onto all of these. Large
+        images are judged by their crops, and at the working scale.
 
         Args:
             shots: One at least.
             normals: Defect-free images, as for `encode`.
+            encoding: What `encode` made of them.
         """
-        scale = choose_scale([shot.mask for shot in shots], self._ladder)
-        view = self._view(shots, normals, scale)
-        copies = self._view(turned(shots[0]), (), scale) if len(shots) == 1 else None
-        return try_support(self._runner, view, copies, ratio_of(scale)).assess(self._confidence)
+        trials = self._trials(shots, normals, encoding.scale, turned)
+        added = correction(encoding.encoding, trials.whole)
+        tally = RegionTally(ratio_of(encoding.scale), is_unseen=len(shots) > 1)
+        for q, trial in self._answers(trials.shots, added):
+            tally.add(q, trial.mask.cpu().numpy())
+        for normal in trials.normals:
+            tally.add_normal(q for q, _ in self._answers(normal, added))
+        return tally.assess(self._confidence)
 
     def dump(self, encoding: ClassEncoding) -> bytes:
         """The encoding as bytes, for a cache."""
@@ -183,12 +205,31 @@ class Segmenter:
                 self._run(part)
         return [[each.q for each in own] for own in maps]
 
+    def _trials(
+        self,
+        shots: Sequence[Shot],
+        normals: Sequence[Image],
+        scale: float,
+        copy: Callable[[Shot], Sequence[Shot]],
+    ) -> SupportTrials:
+        """Trials of a support set; a single shot is tried on what `copy` makes of it."""
+        view = self._view(shots, normals, scale)
+        copies = self._view(copy(shots[0]), (), scale) if len(shots) == 1 else None
+        return plan_trials(self._runner, view, copies)
+
+    def _answers(self, trials: Sequence[Trial], added: SupportEncoding) -> Iterator[tuple[NDArray[np.uint8], Trial]]:
+        """Maps of trials of one set of features, at the working scale."""
+        if not trials:
+            return
+        features = trials[0].features
+        for part in self._runner.batches(trials, features.size):
+            encodings = [add_correction(trial.encoding, added) for trial in part]
+            logits = self._runner.logits(features, encodings, [trial.crop for trial in part])
+            yield from zip(to_probability(logits), part, strict=True)
+
     def _view(self, shots: Sequence[Shot], normals: Sequence[Image], scale: float) -> SupportView:
         ratio, side_px = ratio_of(scale), self._support_side_px
         return view_support(shots, normals, ratio=ratio, side_px=side_px, multiple=self._multiple, device=self._device)
-
-    def _plain_features(self, view: SupportView) -> Features | None:
-        return self._runner.features(view.normals) if view.normals else None
 
     def _empty_map(self, image: Image, scale: float) -> BlendedMap:
         ratio = ratio_of(scale)

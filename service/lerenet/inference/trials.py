@@ -1,4 +1,4 @@
-"""A support set against itself: its shots and normals segmented by encodings that have not seen them."""
+"""A support set against itself: its shots and normals, each with an encoding of the class that has not seen it."""
 
 from __future__ import annotations
 
@@ -9,89 +9,125 @@ import numpy as np
 import torch
 
 from lerenet.imaging import Shot
-from lerenet.inference.assessment import RegionTally
-from lerenet.inference.geometry import to_probability
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
-    from numpy.typing import NDArray
+    from torch import Tensor
 
     from lerenet.inference.runner import NetworkRunner
     from lerenet.inference.support_view import SupportView
     from lerenet.network import Features, SupportEncoding
 
-
-def turned(shot: Shot) -> list[Shot]:
-    """A shot turned by a quarter, a half and three quarters: what a single one is tried on."""
-    return [
-        Shot(np.ascontiguousarray(np.rot90(shot.image, n)), np.ascontiguousarray(np.rot90(shot.mask, n)))
-        for n in (1, 2, 3)
-    ]
-
-
-def try_support(runner: NetworkRunner, view: SupportView, copies: SupportView | None, ratio: int) -> RegionTally:
-    """Counts what a support set gets right and wrong about itself.
-
-    Args:
-        runner: Runs the network; features are computed once per crop.
-        view: The support set.
-        copies: What its shots are tried on as a whole; None tries each shot with the encoding of the others.
-        ratio: Original pixels per working pixel.
-    """
-    trial = _Trial(runner, view, runner.features(view.crops), runner.features(view.normals) if view.normals else None)
-    tally = RegionTally(ratio, is_unseen=copies is None)
-    if copies is None:
-        trial.count_shots(tally)
-    else:
-        trial.count_copies(copies, tally)
-    trial.count_normals(tally)
-    return tally
+EXPOSURE_SPREAD = 0.25
+"""Standard deviation, in logarithms, of the gamma that a copy is exposed with; gain and offset go with it."""
 
 
 @dataclass(frozen=True, eq=False)
-class _Trial:
-    runner: NetworkRunner
-    view: SupportView
+class Trial:
+    """A crop whose truth is known.
+
+    Attributes:
+        features: Of this crop and others.
+        crop: Its place among them.
+        mask: (h, w) uint8: 1 defect, 0 background, 255 not counted.
+        encoding: The class without what the crop shows.
+    """
+
     features: Features
-    plain: Features | None
+    crop: int
+    mask: Tensor
+    encoding: SupportEncoding
 
-    def count_shots(self, tally: RegionTally) -> None:
-        for shot in dict.fromkeys(self.view.owners):
-            held_out, kept = self.view.split(shot)
-            self._count(self.features, self.view, held_out, self._encoding(kept, self.plain), tally)
 
-    def count_copies(self, copies: SupportView, tally: RegionTally) -> None:
-        encoding = self._encoding(range(len(self.view.crops)), self.plain)
-        self._count(self.runner.features(copies.crops), copies, range(len(copies.crops)), encoding, tally)
+@dataclass(frozen=True, eq=False)
+class SupportTrials:
+    """All that a support set can say about itself.
 
-    def count_normals(self, tally: RegionTally) -> None:
-        if self.plain is None:
+    Attributes:
+        whole: The class with all that is known of it.
+        shots: Crops of the shots, or of their copies.
+        normals: Crops of each defect-free image.
+    """
+
+    whole: SupportEncoding
+    shots: list[Trial]
+    normals: list[list[Trial]]
+
+    @property
+    def all(self) -> list[Trial]:
+        """Every trial: shots first."""
+        return [*self.shots, *(trial for trials in self.normals for trial in trials)]
+
+
+def turned(shot: Shot) -> list[Shot]:
+    """A shot turned by a quarter, a half and three quarters: what a single one is tried on."""
+    return [_copy(shot, n) for n in (1, 2, 3)]
+
+
+def varied(shot: Shot) -> list[Shot]:
+    """A shot in every other position a plate can lie in, mirrored too, each in an exposure of its own."""
+    random = np.random.default_rng(0)
+    positions = [(n, is_mirrored) for n in range(4) for is_mirrored in (False, True)][1:]
+    return [_exposed(_copy(shot, n, is_mirrored=is_mirrored), random) for n, is_mirrored in positions]
+
+
+@torch.no_grad()
+def summarise_support(runner: NetworkRunner, view: SupportView) -> SupportEncoding:
+    """The encoding of a whole support set, untried."""
+    features = runner.features(view.crops)
+    plain = runner.features(view.normals) if view.normals else None
+    return runner.summarise(features, view.masks, plain, range(len(view.crops)))
+
+
+@torch.no_grad()
+def plan_trials(runner: NetworkRunner, view: SupportView, copies: SupportView | None) -> SupportTrials:
+    """Makes the encodings and features of all trials; the network's features are computed once per crop.
+
+    Args:
+        runner: Runs the network.
+        view: The support set.
+        copies: What its shots are tried on as a whole; None tries each shot with the encoding of the others.
+    """
+    features = runner.features(view.crops)
+    plain = runner.features(view.normals) if view.normals else None
+    everything = range(len(view.crops))
+    whole = runner.summarise(features, view.masks, plain, everything)
+
+    def of_shots() -> Iterator[Trial]:
+        for shot in dict.fromkeys(view.owners):
+            held_out, kept = view.split(shot)
+            others = runner.summarise(features, view.masks, plain, kept)
+            yield from (Trial(features, crop, view.masks[crop], others) for crop in held_out)
+
+    def of_normals() -> Iterator[list[Trial]]:
+        if plain is None:
             return
-        for normal in dict.fromkeys(self.view.normal_owners):
-            held_out, kept = self.view.split_normals(normal)
-            others = self.plain.select(torch.tensor(kept, device=self.view.masks.device)) if kept else None
-            encoding = self._encoding(range(len(self.view.crops)), others)
-            tally.add_normal(q for q, _ in self._maps(self.plain, held_out, encoding))
+        empty = torch.zeros(plain.size, dtype=torch.uint8, device=view.masks.device)
+        for normal in dict.fromkeys(view.normal_owners):
+            held_out, kept = view.split_normals(normal)
+            others = plain.select(torch.tensor(kept, device=view.masks.device)) if kept else None
+            unseen = runner.summarise(features, view.masks, others, everything)
+            yield [Trial(plain, crop, empty, unseen) for crop in held_out]
 
-    def _encoding(self, crops: Sequence[int], plain: Features | None) -> SupportEncoding:
-        return self.runner.summarise(self.features, self.view.masks, plain, crops)
+    shots = list(of_shots()) if copies is None else _of_copies(runner, copies, whole)
+    return SupportTrials(whole, shots, list(of_normals()))
 
-    def _count(
-        self,
-        features: Features,
-        view: SupportView,
-        crops: Sequence[int],
-        encoding: SupportEncoding,
-        tally: RegionTally,
-    ) -> None:
-        for q, crop in self._maps(features, crops, encoding):
-            tally.add(q, view.masks[crop].cpu().numpy())
 
-    def _maps(
-        self, features: Features, crops: Sequence[int], encoding: SupportEncoding
-    ) -> Iterator[tuple[NDArray[np.uint8], int]]:
-        """Maps of some crops, each with its place among all."""
-        for part in self.runner.batches(crops, features.size):
-            logits = self.runner.logits(features, [encoding] * len(part), part)
-            yield from zip(to_probability(logits), part, strict=True)
+def _of_copies(runner: NetworkRunner, copies: SupportView, whole: SupportEncoding) -> list[Trial]:
+    features = runner.features(copies.crops)
+    return [Trial(features, crop, mask, whole) for crop, mask in enumerate(copies.masks)]
+
+
+def _copy(shot: Shot, n_quarters: int, *, is_mirrored: bool = False) -> Shot:
+    image, mask = (np.rot90(pixels, n_quarters) for pixels in (shot.image, shot.mask))
+    if is_mirrored:
+        image, mask = image[:, ::-1], mask[:, ::-1]
+    return Shot(np.ascontiguousarray(image), np.ascontiguousarray(mask))
+
+
+def _exposed(shot: Shot, random: np.random.Generator) -> Shot:
+    gamma, gain = np.exp(EXPOSURE_SPREAD * random.standard_normal()), np.exp(0.6 * EXPOSURE_SPREAD * random.normal())
+    offset = 0.2 * EXPOSURE_SPREAD * random.standard_normal()
+    levels = ((np.linspace(0, 1, 256) ** gamma - 0.5) * gain + 0.5 + offset).clip(0, 1)
+    return Shot((255 * levels).round().astype(np.uint8)[shot.image], shot.mask)

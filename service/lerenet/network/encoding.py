@@ -41,6 +41,10 @@ class SupportEncoding:
         """The same encoding on a device."""
         return SupportEncoding({name: tensor.to(device) for name, tensor in self.tensors.items()})
 
+    def detached(self) -> SupportEncoding:
+        """The same encoding, with no gradient to anything."""
+        return SupportEncoding({name: tensor.detach() for name, tensor in self.tensors.items()})
+
     @staticmethod
     def stack(encodings: Sequence[SupportEncoding]) -> SupportEncoding:
         """Join classes along the leading axis; all from one network."""

@@ -37,6 +37,7 @@ class LERENet(nn.Module):
         stride_multiple: Images must have sides that are multiples of it.
         mean: Per channel, RGB in 0 … 1.
         std: Per channel.
+        fitted: Tensors of an encoding that registration may fit to the shots.
     """
 
     mean: Tensor
@@ -57,10 +58,12 @@ class LERENet(nn.Module):
         stride_multiple: int,
         mean: tuple[float, float, float],
         std: tuple[float, float, float],
+        fitted: tuple[str, ...] = (),
     ) -> None:
         super().__init__()
         self.config = config
         self.stride_multiple = stride_multiple
+        self.fitted = fitted
         self.backbone = backbone
         self.support_pool = support_pool
         self.mpr = mpr

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -35,7 +35,10 @@ class RunsTheNetwork(Protocol):
     def encode(self, shots: Sequence[Shot], normals: Sequence[Image] = ()) -> ClassEncoding:
         """A support set as prototypes."""
 
-    def assess(self, shots: Sequence[Shot], normals: Sequence[Image] = ()) -> Assessment:
+    def encode_in_steps(self, shots: Sequence[Shot], normals: Sequence[Image] = ()) -> Iterator[ClassEncoding | None]:
+        """The same in short pieces of work: None after each, and the prototypes at the end."""
+
+    def assess(self, shots: Sequence[Shot], normals: Sequence[Image], encoding: ClassEncoding) -> Assessment:
         """The suggested threshold of a support set."""
 
     def segment(self, jobs: Sequence[SegmentationJob]) -> list[list[NDArray[np.uint8]]]:

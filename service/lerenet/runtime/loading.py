@@ -22,6 +22,7 @@ from lerenet.settings import Settings
 from lerenet.support import Limits, PrototypeCache, SqliteStore, SupportRegistry
 
 WARM_UP_SIDE_PX = 200
+WARM_UP_SHOT_PX = 48
 
 _log = structlog.get_logger(__name__)
 
@@ -125,10 +126,14 @@ def _registry(
     settings: Settings,
 ) -> SupportRegistry[ClassEncoding]:
     async def encode(shots: Sequence[Shot], normals: Sequence[Image]) -> ClassEncoding:
-        return await queue.call(lambda: engine.segmenter.encode(shots, normals))
+        steps = engine.segmenter.encode_in_steps(shots, normals)
+        encoding: ClassEncoding | None = None
+        while encoding is None:  # frames that come meanwhile have their turn
+            encoding = await queue.call(lambda: next(steps))
+        return encoding
 
-    async def assess(shots: Sequence[Shot], normals: Sequence[Image]) -> Assessment:
-        return await queue.call(lambda: engine.segmenter.assess(shots, normals))
+    async def assess(shots: Sequence[Shot], normals: Sequence[Image], encoding: ClassEncoding) -> Assessment:
+        return await queue.call(lambda: engine.segmenter.assess(shots, normals, encoding))
 
     limits = Limits(settings.max_shots, settings.max_normals, settings.max_classes)
     return SupportRegistry(store, cache, encode=encode, assess=assess, weights_digest=_made_by(engine), limits=limits)
@@ -142,7 +147,8 @@ def _made_by(engine: Engine) -> str:
 async def _try_device(engine: Engine, queue: DeviceQueue) -> None:
     """Encodes a class and segments an image, so that the first request finds everything allocated and chosen."""
     image = np.random.default_rng(0).integers(0, 256, (WARM_UP_SIDE_PX, WARM_UP_SIDE_PX), np.uint8)
+    corner = np.s_[:WARM_UP_SHOT_PX, :WARM_UP_SHOT_PX]
     mask = np.zeros_like(image)
-    mask[80:120, 80:120] = 1
-    encoding = await queue.call(lambda: engine.segmenter.encode([Shot(image, mask)]))
+    mask[10:30, 10:30] = 1
+    encoding = await queue.call(lambda: engine.segmenter.encode([Shot(image[corner], mask[corner])]))
     await queue.call(lambda: engine.segmenter.segment([SegmentationJob(image, (encoding,))]))

@@ -53,7 +53,7 @@ class Assessed(Protocol):
 
 Encoding = TypeVar("Encoding", bound=Scaled)
 Encode = Callable[[Sequence[Shot], Sequence[Image]], Awaitable[Encoding]]
-Assess = Callable[[Sequence[Shot], Sequence[Image]], Awaitable[Assessed]]
+Assess = Callable[[Sequence[Shot], Sequence[Image], Encoding], Awaitable[Assessed]]
 
 _log = logging.getLogger(__name__)
 
@@ -76,7 +76,7 @@ class Preparation(Generic[Encoding]):
         lines: StoreLines,
         *,
         encode: Encode[Encoding],
-        assess: Assess,
+        assess: Assess[Encoding],
         weights_digest: str,
         decode: DecodeImage,
     ) -> None:
@@ -148,7 +148,7 @@ class Preparation(Generic[Encoding]):
                 encoding = await self._encode(material.shots, material.normals)
                 await asyncio.to_thread(self._cache.put, record.support_digest, encoding)
             if assessment is None:
-                assessed = await self._assess(material.shots, material.normals)
+                assessed = await self._assess(material.shots, material.normals, encoding)
                 assessment = _record_of(assessed, encoding.scale)
                 await self._keep_assessment(record.support_digest, assessment)
         self._assessments[record.support_digest] = assessment

@@ -44,7 +44,7 @@ class SupportRegistry(Generic[Encoding]):
         store: Where classes live; closed by `close`.
         cache: Prototypes made with the same weights.
         encode: Shots and normals to an encoding.
-        assess: Shots and normals to a suggested threshold and least score, a confidence and a leave-one-out IoU.
+        assess: Those and their encoding to a suggested threshold and least score, a confidence, a leave-one-out IoU.
         weights_digest: Names the weights, and whatever else changes what `encode` and `assess` yield.
         limits: How much is taken.
         decode: Stored image file and its `bits` to pixels.
@@ -56,7 +56,7 @@ class SupportRegistry(Generic[Encoding]):
         cache: PrototypeCache[Encoding],
         *,
         encode: Encode[Encoding],
-        assess: Assess,
+        assess: Assess[Encoding],
         weights_digest: str,
         limits: Limits | None = None,
         decode: DecodeImage = decode_stored_image,

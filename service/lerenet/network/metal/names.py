@@ -27,3 +27,8 @@ def descriptor(level: int) -> str:
 def discriminant(level: int) -> str:
     """Name of a level's linear discriminant, (B, d + 1): a direction, and the offset behind it."""
     return f"discriminant_{level}"
+
+
+def fitted(n_levels: int) -> tuple[str, ...]:
+    """Names of the tensors that registration fits to the shots: all but the banks, which are what was seen."""
+    return (FOREGROUND, BACKGROUND, PROTOTYPES, NODES, *(discriminant(level) for level in range(n_levels)))
