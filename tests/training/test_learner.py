@@ -96,3 +96,14 @@ def test_learner_learns_in_bfloat16() -> None:
     report = _learner(precision="bf16").step(*_batch(), 0, 1e-3)
     assert math.isfinite(report.loss)
     assert not report.is_skipped
+
+
+@pytest.mark.parametrize(("has_bf16", "expected"), [(True, "bf16"), (False, "float32")])
+def test_precision_is_bfloat16_only_where_the_processor_computes_in_it(
+    monkeypatch: pytest.MonkeyPatch, has_bf16: bool, expected: str
+) -> None:
+    monkeypatch.setattr("torch.cpu._is_avx512_bf16_supported", lambda: has_bf16)
+    monkeypatch.setattr("torch.cpu._is_amx_tile_supported", lambda: False)
+    losses = [_learner(precision=precision).step(*_batch(), 0, 1e-3).loss for precision in ("auto", expected)]
+    assert losses[0] == losses[1]
+    assert losses[0] != _learner(precision="bf16" if expected == "float32" else "float32").step(*_batch(), 0, 1e-3).loss

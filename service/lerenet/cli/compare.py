@@ -47,7 +47,7 @@ def compare(
     ] = None,
     weights: Weights = None,
     device: Device = "auto",
-    precision: Annotated[str, typer.Option(help="Of the training: `bf16` or `float32`.")] = "bf16",
+    precision: Annotated[str, typer.Option(help="Of the training: `auto`, `bf16` or `float32`.")] = "auto",
     threads: Annotated[int, typer.Option(min=0, help="CPU threads; 0 leaves it to torch.")] = 0,
     workers: Annotated[int, typer.Option(min=0, help="Processes that make plates.")] = 1,
     note: Annotated[str, typer.Option(help="What the numbers are for, such as tuning or final.")] = "",
@@ -68,7 +68,7 @@ def compare(
         n_episodes=batch,
         size_px=size,
         seed=seed,
-        precision=cast("Literal['bf16', 'float32']", precision),
+        precision=cast("Literal['auto', 'bf16', 'float32']", precision),
         num_workers=workers,
         validation_episodes=validation_episodes,
     )

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 NetworkName = Literal["metal", "paper-resnet50", "paper-vgg16", "tiny"]
-Precision = Literal["bf16", "float32"]
+Precision = Literal["auto", "bf16", "float32"]
 
 _MAY_CHANGE_ON_RESUME = frozenset(
     {
@@ -49,7 +49,8 @@ class TrainingConfig:
         dice_smoothing: Added to both sides of the Dice ratio, as a share of the image's area.
         steps: Length of the run; 0 leaves the end to `max_hours`.
         max_hours: Time budget of all resumptions, in hours; 0 leaves the end to `steps`. The first of both ends it.
-        precision: Of the network in training and validation; the loss is float32.
+        precision: Of the network in training and validation; the loss is float32. `auto` is bf16 where the device
+            computes in it.
         device: `auto` takes CUDA where there is one.
         threads: Of the training process on the CPU; 0 keeps torch's choice.
         num_workers: Processes that make plates; 0 makes them in the training process, on its device.
@@ -77,7 +78,7 @@ class TrainingConfig:
     dice_smoothing: float = 4e-4
     steps: int = 4000
     max_hours: float = 0.0
-    precision: Precision = "bf16"
+    precision: Precision = "auto"
     device: Literal["auto", "cuda", "cpu"] = "auto"
     threads: int = 0
     num_workers: int = 1

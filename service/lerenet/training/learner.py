@@ -146,7 +146,7 @@ def episode_logits(
         masks: (B, N, S, S) uint8 in {0, 1}.
         draw: P queries with K shots each.
         device: Of the network.
-        precision: `bf16` or `float32`.
+        precision: `bf16`, `float32`, or `auto`.
 
     Returns:
         Logits (P, 2, S, S) and targets (P, S, S) uint8.
@@ -155,12 +155,19 @@ def episode_logits(
     pixels = images.to(device, non_blocking=True).flatten(0, 1).float() / 255
     pixels, padded_masks = pad_to_stride(pixels, flat_masks, network.stride_multiple)
     draw = draw.to(device)
-    with torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16"):
+    with torch.autocast(device.type, dtype=torch.bfloat16, enabled=_is_bf16(precision, device)):
         features = network.features(pixels.contiguous(memory_format=torch.channels_last))
         encoding = network.summarise(features, padded_masks, draw.support)
         logits = network.segment(features, encoding, None if len(draw.query) == len(flat_masks) else draw.query)
     s = masks.shape[-1]
     return logits[..., :s, :s], flat_masks[draw.query]
+
+
+def _is_bf16(precision: str, device: torch.device) -> bool:
+    """What a precision means on a device. A CPU that must emulate bfloat16 takes ten times as long with it."""
+    if precision != "auto" or device.type == "cuda":
+        return precision != "float32"
+    return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
 
 
 def _parameter_groups(network: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
