@@ -22,7 +22,7 @@ def calibrate(
     out: Annotated[
         Path | None, typer.Option(dir_okay=False, help="Where the calibrated file goes.", show_default="FILE itself")
     ] = None,
-    episodes: Annotated[int, typer.Option(min=2, help="Held-out synthetic episodes.")] = 400,
+    episodes: Annotated[int, typer.Option(min=2, help="Held-out synthetic episodes.")] = 120,
     size: Annotated[int, typer.Option(min=64, help="Side of a plate in pixels, a multiple of 8.")] = 200,
     plot: Annotated[
         Path | None, typer.Option(dir_okay=False, help="PNG of the reliability diagram.", show_default="none")
@@ -51,15 +51,16 @@ def calibrate(
 
 def _fit(file: Path, episodes: int, size: int, device: str) -> Calibration:
     from lerenet.inference.device import choose_device
+    from lerenet.inference.segmenter import Segmenter
     from lerenet.network.weights import load_weights
     from lerenet.training.calibration import calibrate as run
     from lerenet.training.calibration import calibration_plates
 
     chosen = choose_device(device)
-    network = load_weights(file, chosen)
+    segmenter = Segmenter(load_weights(file, chosen), chosen, precision="float32")
     with progress_bar() as bar:
         task = bar.add_task("calibrating", total=episodes)
-        return run(network, calibration_plates(size, 8, chosen), episodes, chosen, lambda: bar.update(task, advance=1))
+        return run(segmenter, calibration_plates(size, 8, chosen), episodes, lambda: bar.update(task, advance=1))
 
 
 def _percent(error: float | None) -> str:

@@ -15,6 +15,8 @@ from lerenet.imaging.overlay import overlay, tiled
 from lerenet.imaging.shots import Shot
 from lerenet.inference.regions import MaskRule, read_map
 from lerenet.inference.segmenter import SegmentationJob
+from lerenet.synthetic.sheet import as_shots
+from lerenet.training.calibration import split_episode
 from lerenet.training.episodes import SyntheticEpisodes
 
 if TYPE_CHECKING:
@@ -74,7 +76,7 @@ def answer_plates(
     cases: list[GalleryCase] = []
     for index in range(n_episodes):
         images, masks = source[index]
-        cases += _answer(segmenter, _shots(images, masks), n_shots)
+        cases += _answer(segmenter, as_shots(images[0], masks[0]), n_shots)
         on_episode()
     return cases
 
@@ -95,16 +97,8 @@ def render_gallery(cases: Sequence[GalleryCase], n_shown: int) -> Image:
     return tiled([[cell for case in row for cell in _cells(case)] for row in rows], GAP_PX)
 
 
-def _shots(images: torch.Tensor, masks: torch.Tensor) -> list[Shot]:
-    """An episode (1, N, 3, S, S) and (1, N, S, S) as N pairs."""
-    pixels = images[0].permute(0, 2, 3, 1).cpu().numpy()
-    return [Shot(np.ascontiguousarray(i), m) for i, m in zip(pixels, masks[0].cpu().numpy(), strict=True)]
-
-
 def _answer(segmenter: ShotSegmenter, plates: Sequence[Shot], n_shots: int) -> Iterator[GalleryCase]:
-    marked = [plate for plate in plates if plate.mask.any()]
-    shots = marked[: max(1, min(n_shots, len(marked) - 1))]
-    queries = [plate for plate in plates if all(plate is not shot for shot in shots)]
+    shots, queries = split_episode(plates, n_shots)
     encoding = segmenter.encode(shots, ())
     found = segmenter.assess(shots, (), encoding)
     rule = MaskRule(found.threshold, 0, found.min_score, found.confidence, encoding.scale)

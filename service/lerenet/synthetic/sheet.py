@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import numpy as np
+from torch import Tensor
 
 from lerenet.imaging.images import Image
 from lerenet.imaging.overlay import overlay, tiled
@@ -13,11 +13,13 @@ from lerenet.synthetic.episodes import EpisodeGenerator
 def episode_shots(generator: EpisodeGenerator, index: int) -> list[Shot]:
     """The N plates of one episode as images (S, S, 3) uint8 with masks (S, S) uint8 in {0, 1}."""
     batch = generator.batch(index, 1)
-    images = batch.images[0].permute(0, 2, 3, 1).cpu().numpy()
-    masks = batch.masks[0].cpu().numpy()
-    return [
-        Shot(np.ascontiguousarray(image), np.ascontiguousarray(mask)) for image, mask in zip(images, masks, strict=True)
-    ]
+    return as_shots(batch.images[0], batch.masks[0])
+
+
+def as_shots(images: Tensor, masks: Tensor) -> list[Shot]:
+    """Plates (N, 3, S, S) uint8 with masks (N, S, S) uint8 in {0, 1}, as N pairs."""
+    pixels = images.permute(0, 2, 3, 1).cpu().contiguous().numpy()
+    return [Shot(image, mask) for image, mask in zip(pixels, masks.cpu().contiguous().numpy(), strict=True)]
 
 
 def contact_sheet(generator: EpisodeGenerator, n_episodes: int) -> Image:

@@ -6,22 +6,22 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
 from lerenet.inference.confidence import PLAIN, Confidence, fit_confidence, region_features
-from lerenet.inference.geometry import to_probability
 from lerenet.inference.regions import mark_regions
 from lerenet.inference.reliability import ScoreBins, judge_regions
-from lerenet.network.lerenet import foreground_logit
-from lerenet.training.episodes import SyntheticEpisodes, draw_supports
-from lerenet.training.learner import episode_logits
+from lerenet.inference.segmenter import SegmentationJob
+from lerenet.synthetic.sheet import as_shots
+from lerenet.training.episodes import SyntheticEpisodes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    import torch
     from numpy.typing import NDArray
 
-    from lerenet.network.lerenet import LERENet
+    from lerenet.imaging.shots import Shot
+    from lerenet.inference.segmenter import Segmenter
     from lerenet.training.episodes import EpisodeSource
 
 SEED = 800_001
@@ -82,19 +82,17 @@ def calibration_plates(size_px: int, n_images: int, device: torch.device) -> Syn
 
 
 def calibrate(
-    network: LERENet,
+    segmenter: Segmenter,
     source: EpisodeSource,
     n_episodes: int,
-    device: torch.device,
     on_episode: Callable[[], None] = lambda: None,
 ) -> Calibration:
-    """Fits the confidence of a network; each image of an episode is a query, and shots go from 1 to 5 in turn.
+    """Fits the confidence of a network on classes registered as the service does it, with 1 to 5 shots in turn.
 
     Args:
-        network: In evaluation mode, on the device.
-        source: Its batch i is one episode.
+        segmenter: Of the network; the confidence it has so far plays no part.
+        source: Its batch i is one episode; the first marked plates are the shots, all others queries.
         n_episodes: At least 2.
-        device: Where the network is.
         on_episode: Called after each.
 
     Raises:
@@ -104,26 +102,29 @@ def calibrate(
         raise ValueError(f"{n_episodes} episodes: give at least 2, for one half judges what the other says")
     judged = []
     for index in range(n_episodes):
-        judged.append(_judge_episode(network, *source[index], index, device))
+        images, masks = source[index]
+        judged.append(_judge_episode(segmenter, as_shots(images[0], masks[0]), 1 + index % MAX_SHOTS))
         on_episode()
     ours, held_out = _Judged.joined(judged[::2]), _Judged.joined(judged[1::2])
     confidence = _Judged.joined(judged).fit()
     return Calibration(confidence, plain=held_out.bins(PLAIN), fitted=held_out.bins(ours.fit()))
 
 
-@torch.no_grad()
-def _judge_episode(
-    network: LERENet, images: torch.Tensor, masks: torch.Tensor, index: int, device: torch.device
-) -> _Judged:
-    random = np.random.default_rng([SEED, index])
-    draw = draw_supports(masks.flatten(2).any(dim=2), 1 + index % MAX_SHOTS, random)
-    logits, targets = episode_logits(network, images, masks, draw, device, "float32")
-    maps = to_probability(foreground_logit(logits.float()))
-    truths = targets.cpu().numpy()
-    parts = [_judge(q, truth, t) for q, truth in zip(maps, truths, strict=True) for t in THRESHOLDS]
-    regions = _Judged.joined(parts)
+def _judge_episode(segmenter: Segmenter, plates: Sequence[Shot], n_shots: int) -> _Judged:
+    shots, queries = split_episode(plates, n_shots)
+    encoding = segmenter.encode(shots)
+    maps = segmenter.segment([SegmentationJob(query.image, (encoding,)) for query in queries])
+    answered = [(q, query.mask) for [q], query in zip(maps, queries, strict=True)]
+    regions = _Judged.joined([_judge(q, truth, threshold) for q, truth in answered for threshold in THRESHOLDS])
     # An episode counts once: a few in which the network is lost, speckled all over, would outvote all others.
     return replace(regions, weights=np.full(len(regions.means), 1 / max(len(regions.means), 1)))
+
+
+def split_episode(plates: Sequence[Shot], n_shots: int) -> tuple[list[Shot], list[Shot]]:
+    """The first marked plates as shots, all others as queries; one marked plate at least stays a query."""
+    marked = [plate for plate in plates if plate.mask.any()]
+    shots = marked[: max(1, min(n_shots, len(marked) - 1))]
+    return shots, [plate for plate in plates if all(plate is not shot for shot in shots)]
 
 
 def _judge(q: NDArray[np.uint8], truth: NDArray[np.uint8], threshold: float) -> _Judged:
