@@ -54,7 +54,7 @@ class ShotBody(Body):
 class Quality(Body):
     """How well the shots of a class predict each other."""
 
-    loo_iou: Fraction = Field(description="IoU of each shot segmented by the others, pooled")
+    loo_iou: Fraction = Field(description="IoU of each shot segmented by the others, pooled; fitting flatters it")
 
 
 class SupportClassBody(Body):

@@ -48,7 +48,8 @@ class Assessment:
     Attributes:
         threshold: Suggested threshold, of `GRID`.
         loo_iou: IoU, 0 to 1, at that threshold when each shot is segmented by the others, pooled over the shots; None
-            for a single shot, which nothing can be held against.
+            for a single shot, which nothing can be held against. What fitting has added to the others has seen the
+            shot all the same, so it is a little flattered.
         min_score: Suggested least score of a region, of `GRID`, or `KEEP_ALL`.
         confidence: Scores the class's regions.
     """
