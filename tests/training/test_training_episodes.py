@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 import torch
 
 from lerenet.network.lerenet import IGNORE_INDEX
@@ -62,6 +63,8 @@ def test_batches_start_at_the_step_a_run_resumes_from() -> None:
     assert torch.equal(batches[0][0], source[2][0])
 
 
+# on a machine of one core torch warns of two workers
+@pytest.mark.filterwarnings("ignore:This DataLoader will create")
 def test_batches_are_the_same_when_workers_make_them() -> None:
     alone, shared = (list(iterate_batches(_source(), 1, 4, workers)) for workers in (0, 2))
     for (images, masks, _), (other_images, other_masks, _) in zip(alone, shared, strict=True):
