@@ -39,12 +39,6 @@ class LevelSegmenter:
     def assess(self, shots: Sequence[Shot], normals: Sequence[Image], encoding: ClassEncoding) -> Assessment:
         return Assessment(0.6, 0.75) if len(shots) > 1 else Assessment()
 
-    def prepare(self, jobs: Sequence[SegmentationJob]) -> Sequence[SegmentationJob]:
-        return jobs
-
-    def execute(self, prepared: Sequence[SegmentationJob]) -> list[list[Map]]:
-        return self.segment(prepared)
-
     def segment(self, jobs: Sequence[SegmentationJob]) -> list[list[Map]]:
         self.n_segmented += len(jobs)
         return [[self._map(job.image, each) for each in job.classes] for job in jobs]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from inference.batchers import PATIENCE_S, BatcherBench
 from lerenet.errors import DeadlineExceeded, DeviceFailed, Draining, QueueFull, Unavailable
 from lerenet.inference.batcher import Batcher
 
@@ -18,16 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from lerenet.inference.attempts import BatchReport
-
-PATIENCE_S = 10.0  # how long a test waits before it calls a future lost; never slept through
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 class Echo:
@@ -90,31 +81,13 @@ def thread_death(jobs: list[int]) -> list[int]:
     raise SystemExit(3)
 
 
-class Bench:
-    """Batchers with small defaults, all closed at the end of the test."""
-
-    def __init__(self) -> None:
-        self.clock = Clock()
-        self._closers: list[Callable[[], None]] = []
+class Bench(BatcherBench):
+    """Opens the gates of slow runs before their batchers are closed."""
 
     def build(self, run: Callable[[list[int]], list[int]], **changes: Any) -> Batcher[int, int]:
-        settings: dict[str, Any] = {
-            "weigh": abs,
-            "max_batch": 8,
-            "max_batch_weight": 1000,
-            "max_queue": 16,
-            "max_queue_weight": 1000,
-            "clock": self.clock,
-        }
-        batcher = Batcher[int, int](run, **(settings | changes))
         if isinstance(run, Slow):
             self._closers.append(run.gate.set)
-        self._closers.append(batcher.close)
-        return batcher
-
-    def close(self) -> None:
-        for closer in self._closers:
-            closer()
+        return self.open(run, **changes)
 
 
 @pytest.fixture

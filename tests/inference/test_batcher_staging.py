@@ -8,25 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from inference.batchers import PATIENCE_S, BatcherBench, Clock
 from lerenet.errors import DeadlineExceeded, Draining, QueueFull
 from lerenet.inference.batcher import Batcher
 from lerenet.inference.outstanding import Outstanding
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-PATIENCE_S = 10.0
+    from collections.abc import Iterator
 
 BATCH_S = 2.0
 PREPARE_S = 0.5
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 class Device:
@@ -71,25 +62,17 @@ class Device:
         return prepared
 
 
-class Bench:
+class Bench(BatcherBench):
+    """Batchers of one device."""
+
     def __init__(self) -> None:
-        self.clock = Clock()
+        super().__init__()
         self.device = Device(self.clock)
-        self._closers: list[Callable[[], None]] = [self.device.gate.set]
+        self._closers.append(self.device.gate.set)
 
     def build(self, **changes: Any) -> Batcher[int, Any]:
-        settings: dict[str, Any] = {
-            "prepare": self.device.prepare,
-            "weigh": lambda job: 1,
-            "max_batch": 8,
-            "max_batch_weight": 1000,
-            "max_queue": 16,
-            "max_queue_weight": 1000,
-            "clock": self.clock,
-        }
-        batcher = Batcher[int, Any](changes.pop("run", self.device.run), **(settings | changes))
-        self._closers.append(batcher.close)
-        return batcher
+        run = changes.pop("run", self.device.run)
+        return self.open(run, **({"prepare": self.device.prepare, "weigh": lambda job: 1} | changes))
 
     def learned(self, n_batches: int = 5, **changes: Any) -> Batcher[int, Any]:
         """A batcher that knows its device: so many batches of one job have been timed."""
@@ -108,10 +91,6 @@ class Bench:
         self.clock.now += BATCH_S + PREPARE_S
         self.device.is_staged.clear()
         return batcher
-
-    def close(self) -> None:
-        for closer in self._closers:
-            closer()
 
 
 @pytest.fixture

@@ -17,9 +17,11 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from lerenet.errors import DeadlineExceeded, DeviceFailed, Draining, LERENetError, QueueFull
+from lerenet.errors import DeviceFailed, LERENetError
+from lerenet.inference import refusals
 from lerenet.inference.agenda import Agenda
 from lerenet.inference.attempts import Batch, BatchReport, BatchRunner, FaultRules, answer_error
+from lerenet.inference.in_flight import InFlight
 from lerenet.inference.outstanding import Outstanding
 from lerenet.inference.staging import StagingThread
 from lerenet.inference.waiting import Entry, Job, Result
@@ -32,9 +34,6 @@ if TYPE_CHECKING:
     from lerenet.inference.waiting import WaitingLine
 
 Value = TypeVar("Value")
-
-UNKNOWN_RETRY_S = 1.0
-"""When to ask again before a first batch has been timed, in seconds."""
 
 
 class Batcher(Generic[Job, Result]):
@@ -94,14 +93,12 @@ class Batcher(Generic[Job, Result]):
             max_result_weight=self._outstanding.limit,
             clock=clock,
         )
-        self._stall_s = stall_s
         self._on_death = on_death
         self._clock = clock
         lock = threading.RLock()
         self._changed = threading.Condition(lock)
         self._outstanding.listener = self._wake
-        self._in_flight: list[Future[Any]] = []
-        self._busy_since: float | None = None
+        self._in_flight = InFlight(stall_s, clock)
         self._closing = False
         self._death: BaseException | None = None
         self._staging = StagingThread(self._agenda, self._runner, lock, self._changed)
@@ -141,8 +138,7 @@ class Batcher(Generic[Job, Result]):
 
     def beat(self) -> None:
         """Says, from inside a long batch or call, that it gets on: `stalled` counts from here."""
-        if self._busy_since is not None:
-            self._busy_since = self._clock()
+        self._in_flight.beat()
 
     def close(self, drain_s: float = 0.0) -> None:
         """Refuses new work, gives the old `drain_s` seconds to finish, then answers what is left with `Draining`."""
@@ -151,7 +147,7 @@ class Batcher(Generic[Job, Result]):
             self._changed.notify_all()
         if threading.current_thread() is not self._thread:
             self._thread.join(drain_s)
-        self._fail_all(Draining("the service stopped before this work was done; ask again after its restart"))
+        self._fail_all(refusals.stopped())
 
     def __enter__(self) -> Batcher[Job, Result]:
         return self
@@ -182,15 +178,14 @@ class Batcher(Generic[Job, Result]):
     @property
     def stalled(self) -> bool:
         """Whether what runs now has given no sign of life for more than `stall_s`."""
-        busy_since = self._busy_since
-        return busy_since is not None and self._clock() - busy_since > self._stall_s
+        return self._in_flight.stalled
 
     @property
     def retry_after_s(self) -> float:
         """Forecast of the time until all jobs that wait or run are done, in seconds."""
         with self._changed:
             seconds = self._agenda.drained_in_s()
-        return UNKNOWN_RETRY_S if seconds is None else seconds
+        return refusals.UNKNOWN_RETRY_S if seconds is None else seconds
 
     # -- admission
 
@@ -202,9 +197,10 @@ class Batcher(Generic[Job, Result]):
                 # also with room to spare: what nobody waits for holds its image until it is swept
                 late = line.sweep(self._clock())
                 if not line.has_room(entries):
-                    raise self._queue_full(line, entries)
-                if line is self._agenda.jobs:
-                    self._refuse_hopeless(entries)
+                    raise refusals.line_full(len(line), len(entries), self.retry_after_s)
+                done_in_s = self._agenda.misses(entries) if line is self._agenda.jobs else None
+                if done_in_s is not None:
+                    raise refusals.hopeless(self._agenda.n_jobs, done_in_s, self.retry_after_s)
                 line.join(entries)
                 self._changed.notify()
                 self._staging.rouse()
@@ -213,27 +209,9 @@ class Batcher(Generic[Job, Result]):
 
     def _refuse_when_ending(self) -> None:
         if self._death is not None:
-            raise _device_failed(self._death)
+            raise refusals.device_failed(self._death)
         if self._closing:
-            raise Draining("the service is stopping and takes no new work; ask again after its restart")
-
-    def _refuse_hopeless(self, entries: Sequence[Entry[Any, Any]]) -> None:
-        done_in_s = self._agenda.misses(entries)
-        if done_in_s is None:
-            return
-        detail = (
-            f"{self._agenda.n_jobs} jobs wait for the device, and this work would be done in about {done_in_s:.1f} s,"
-            " past its deadline: ask again later, or send less"
-        )
-        raise QueueFull(detail, retry_after_s=self.retry_after_s)
-
-    def _queue_full(self, line: WaitingLine[Any, Any], entries: Sequence[Entry[Any, Any]]) -> QueueFull:
-        retry_after_s = self.retry_after_s
-        detail = (
-            f"the line in front of the device holds {len(line)} and has no room for {len(entries)} more; "
-            f"it should have drained in {retry_after_s:.1f} s"
-        )
-        return QueueFull(detail, retry_after_s=retry_after_s)
+            raise refusals.stopping()
 
     # -- the device thread
 
@@ -254,11 +232,10 @@ class Batcher(Generic[Job, Result]):
 
     def _wait_for_work(self) -> bool:
         with self._changed:
-            self._changed.wait_for(lambda: self._has_work() or (self._closing and not self._agenda.depth))
+            self._changed.wait_for(
+                lambda: self._agenda.calls or self._may_start() or (self._closing and not self._agenda.depth)
+            )
             return self._agenda.depth > 0
-
-    def _has_work(self) -> bool:
-        return len(self._agenda.calls) > 0 or self._may_start()
 
     def _may_start(self) -> bool:
         if self._staging.is_preparing or not self._agenda.n_jobs:
@@ -272,7 +249,7 @@ class Batcher(Generic[Job, Result]):
 
     def _run_next_call(self) -> None:
         with self._changed:
-            started = self._started(self._agenda.calls.take(1, 0))
+            started = self._in_flight.start(self._agenda.calls.take(1, 0))
         for entry in started:
             self._runner.run_call(entry)
         self._rest()
@@ -292,45 +269,31 @@ class Batcher(Generic[Job, Result]):
             batch = self._agenda.staged or self._agenda.take(self._outstanding.room)
             self._agenda.staged = None
             late = self._agenda.drop_unwanted(batch)
-            batch.entries = self._started(batch.entries)
+            batch.entries = self._in_flight.start(batch.entries)
             if batch.entries:
                 self._agenda.running = (self._clock(), batch.weight)
                 self._staging.rouse()
         return batch, late
 
-    def _started(self, entries: Sequence[Entry[Any, Any]]) -> list[Entry[Any, Any]]:
-        started = [entry for entry in entries if entry.future.set_running_or_notify_cancel()]
-        self._in_flight = [entry.future for entry in started]
-        self._busy_since = self._clock() if started else None
-        return started
-
     def _rest(self) -> None:
-        self._busy_since = self._agenda.running = None
-        self._in_flight = []
+        self._agenda.running = None
+        self._in_flight.rest()
 
     # -- endings
 
     def _answer_late(self, entries: Iterable[Entry[Any, Any]]) -> None:
         for entry in entries:
-            waited = self._clock() - entry.queued_at
-            detail = (
-                f"the work stood {waited:.1f} s in the line and could not be done by its deadline; ask again later,"
-                " or send less"
-            )
-            answer_error(entry.future, DeadlineExceeded(detail, retry_after_s=self.retry_after_s))
+            waited_s = self._clock() - entry.queued_at
+            answer_error(entry.future, refusals.too_late(waited_s, self.retry_after_s))
 
     def _die(self, error: BaseException) -> None:
         with self._changed:
             self._death = error
-        self._fail_all(_device_failed(error))
+        self._fail_all(refusals.device_failed(error))
         self._on_death(error)
 
     def _fail_all(self, error: LERENetError) -> None:
         with self._changed:
-            futures = [*self._in_flight, *(entry.future for entry in self._agenda.clear())]
+            futures = [*self._in_flight.futures, *(entry.future for entry in self._agenda.clear())]
         for future in futures:
             answer_error(future, error)
-
-
-def _device_failed(error: BaseException) -> DeviceFailed:
-    return DeviceFailed(f"the device thread ended ({type(error).__name__}: {error}); only a restart brings it back")

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from lerenet.inference.batcher import Batcher
 from lerenet.inference.device import free_memory, is_device_lost, is_out_of_memory
@@ -48,13 +48,12 @@ class DeviceQueue:
     def __init__(
         self, engine: Engine, settings: Settings, metrics: Metrics, on_death: Callable[[BaseException], None]
     ) -> None:
-        self._execute = getattr(engine.segmenter, "execute", engine.segmenter.segment)
+        self._segmenter = engine.segmenter
         self._metrics = metrics
         self._maps = Outstanding(settings.max_map_pixels)
         self.last_batch_time: float | None = None
         self._batcher: Batcher[SegmentationJob, TimedMaps] = Batcher(
             self._run,
-            prepare=getattr(engine.segmenter, "prepare", list),
             weigh=engine.segmenter.weigh,
             weigh_result=_map_pixels,
             outstanding=self._maps,
@@ -125,9 +124,9 @@ class DeviceQueue:
         """Ends the device thread; what is not done after `drain_s` seconds is answered with Draining."""
         self._batcher.close(drain_s)
 
-    def _run(self, prepared: Any) -> list[TimedMaps]:
+    def _run(self, jobs: list[SegmentationJob]) -> list[TimedMaps]:
         started = time.monotonic()
-        results = self._execute(prepared)
+        results = self._segmenter.segment(jobs)
         ended = time.monotonic()
         timed = [TimedMaps(maps, started, ended) for maps in results]
         for each in timed:
