@@ -14,8 +14,9 @@ from lerenet.inference.confidence import PLAIN
 from lerenet.inference.encodings import ClassEncoding
 from lerenet.inference.segmenter import SegmentationJob, Segmenter
 from lerenet.network import SupportEncoding
+from lerenet.synthetic.sheet import split_episode
 from lerenet.training import calibration
-from lerenet.training.calibration import calibrate, calibration_plates, split_episode
+from lerenet.training.calibration import calibrate, calibration_plates
 
 CPU = torch.device("cpu")
 N_MARKED = 6

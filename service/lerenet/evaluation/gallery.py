@@ -15,8 +15,7 @@ from lerenet.imaging.overlay import overlay, tiled
 from lerenet.imaging.shots import Shot
 from lerenet.inference.regions import MaskRule, read_map
 from lerenet.inference.segmenter import SegmentationJob
-from lerenet.synthetic.sheet import as_shots
-from lerenet.training.calibration import split_episode
+from lerenet.synthetic.sheet import as_shots, split_episode
 from lerenet.training.episodes import SyntheticEpisodes
 
 if TYPE_CHECKING:

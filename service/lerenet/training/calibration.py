@@ -11,7 +11,7 @@ from lerenet.inference.confidence import PLAIN, Confidence, fit_confidence, regi
 from lerenet.inference.regions import mark_regions
 from lerenet.inference.reliability import ScoreBins, judge_regions
 from lerenet.inference.segmenter import SegmentationJob
-from lerenet.synthetic.sheet import as_shots
+from lerenet.synthetic.sheet import as_shots, split_episode
 from lerenet.training.episodes import SyntheticEpisodes
 
 if TYPE_CHECKING:
@@ -118,13 +118,6 @@ def _judge_episode(segmenter: Segmenter, plates: Sequence[Shot], n_shots: int) -
     regions = _Judged.joined([_judge(q, truth, threshold) for q, truth in answered for threshold in THRESHOLDS])
     # An episode counts once: a few in which the network is lost, speckled all over, would outvote all others.
     return replace(regions, weights=np.full(len(regions.means), 1 / max(len(regions.means), 1)))
-
-
-def split_episode(plates: Sequence[Shot], n_shots: int) -> tuple[list[Shot], list[Shot]]:
-    """The first marked plates as shots, all others as queries; one marked plate at least stays a query."""
-    marked = [plate for plate in plates if plate.mask.any()]
-    shots = marked[: max(1, min(n_shots, len(marked) - 1))]
-    return shots, [plate for plate in plates if all(plate is not shot for shot in shots)]
 
 
 def _judge(q: NDArray[np.uint8], truth: NDArray[np.uint8], threshold: float) -> _Judged:
