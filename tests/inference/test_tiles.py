@@ -62,7 +62,7 @@ def test_frame_that_fits_is_one_tile() -> None:
 
 
 def test_tiles_come_row_by_row() -> None:
-    tiles = cut_frame((1024, 1024), multiple=16).tiles
+    tiles = cut_frame((1024, 1024), tile_px=512, overlap_px=64, multiple=16).tiles
     assert [(t.top, t.left) for t in tiles] == sorted((t.top, t.left) for t in tiles)
     assert len(tiles) == 9
     assert len({(t.height, t.width) for t in tiles}) == 1

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from lerenet.bench.bare import BareNetwork, Spent
 from lerenet.bench.material import SIDE_PX, as_png, draw_frames, draw_shots, write_frames
 from lerenet.bench.report import ScenarioResult, Verdict
+from lerenet.inference.tiles import cut_frame
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -162,10 +163,12 @@ def shots(bench: Bench) -> ScenarioResult:
 
 
 def large(bench: Bench) -> ScenarioResult:
-    """A frame of 1,024 x 4,096 pixels, against the bare network on as many tiles of 512."""
+    """A frame of 1,024 x 4,096 pixels, against the bare network on as many tiles of its size."""
     classes, bare = bench.register(1), bench.bare()
-    frames, tile_px, n_tiles = draw_frames(1024, 4096, 4), 512, 27
-    tiles = bare.tensor(draw_frames(tile_px, tile_px, 4))
+    frames = draw_frames(1024, 4096, 4)
+    grid = cut_frame((1024, 4096), multiple=bench.network.stride_multiple)
+    n_tiles, tile = len(grid.tiles), grid.tiles[0]
+    tiles = bare.tensor(draw_frames(tile.height, tile.width, 4))
     own = [each.wall_s for each in _for_a_while(lambda: bare.spend(tiles, 1), bench.seconds)]
     found = bench.load(classes, frames, "--concurrency", "2", seconds=2 * bench.seconds)
     ratio = found["throughput"] * n_tiles * statistics.median(own)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from lerenet.network.lerenet import LERENet
 
 TRIAL_FILE, OUTCOME_FILE = "trial.json", "outcome.json"
-_N_VALIDATIONS = 5
+_N_VALIDATIONS = 2
 
 
 @dataclass(frozen=True, slots=True)

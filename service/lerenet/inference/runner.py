@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 import torch
 from torch import Tensor
 
-from lerenet.inference.tiles import TILE_PX
 from lerenet.network import Features, SupportEncoding, foreground_logit
 
 if TYPE_CHECKING:
@@ -29,7 +28,7 @@ def settled_precision(precision: Precision, device: torch.device) -> Literal["fl
 
 Item = TypeVar("Item")
 
-MAX_BATCH_PIXELS = 4 * TILE_PX * TILE_PX
+MAX_BATCH_PIXELS = 1 << 20
 """Pixels, at the working scale, that go through the network at once."""
 
 

@@ -11,11 +11,11 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-TILE_PX = 512
+TILE_PX = 768
 """Longest side of a tile, at the working scale."""
 
-OVERLAP_PX = 64
-"""Least overlap of neighbouring tiles, at the working scale."""
+OVERLAP_PX = 128
+"""Least overlap of neighbouring tiles, at the working scale: what a cell sees of its surroundings, mostly."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 import torch
 
 from lerenet.inference.device import choose_device
-from lerenet.inference.runner import settled_precision
+from lerenet.inference.runner import MAX_BATCH_PIXELS, settled_precision
 from lerenet.inference.segmenter import Segmenter
 from lerenet.network.weights import load_weights, read_manifest, verify_weights, weights_digest, weights_folder
 from lerenet.runtime.cpus import available_cpus
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from lerenet.inference.segmenter import SegmentationJob
     from lerenet.settings import Settings
 
-BATCH_PIXELS = {"cpu": 4 * 512 * 512, "cuda": 16 * 512 * 512}
+BATCH_PIXELS = {"cpu": MAX_BATCH_PIXELS, "cuda": 4 * MAX_BATCH_PIXELS}
 """Pixels in one batch by type of device, where the settings say nothing."""
 
 
