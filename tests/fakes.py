@@ -39,7 +39,10 @@ class LevelSegmenter:
     def assess(self, shots: Sequence[Shot], normals: Sequence[Image], encoding: ClassEncoding) -> Assessment:
         return Assessment(0.6, 0.75) if len(shots) > 1 else Assessment()
 
-    def segment(self, jobs: Sequence[SegmentationJob]) -> list[list[Map]]:
+    def prepare(self, jobs: Sequence[SegmentationJob]) -> list[SegmentationJob]:
+        return list(jobs)
+
+    def run(self, jobs: Sequence[SegmentationJob]) -> list[list[Map]]:
         self.n_segmented += len(jobs)
         return [[self._map(job.image, each) for each in job.classes] for job in jobs]
 
@@ -67,12 +70,12 @@ class GatedSegmenter(LevelSegmenter):
         self.gate.set()
         self.entered = threading.Event()
 
-    def segment(self, jobs: Sequence[SegmentationJob]) -> list[list[Map]]:
+    def run(self, jobs: Sequence[SegmentationJob]) -> list[list[Map]]:
         if not self.gate.is_set():
             self.entered.set()
         if not self.gate.wait(30):
             raise TimeoutError("nobody opened the gate")
-        return super().segment(jobs)
+        return super().run(jobs)
 
 
 class FailingSegmenter(LevelSegmenter):
@@ -82,10 +85,10 @@ class FailingSegmenter(LevelSegmenter):
         super().__init__()
         self.error: BaseException | None = None
 
-    def segment(self, jobs: Sequence[SegmentationJob]) -> list[list[Map]]:
+    def run(self, jobs: Sequence[SegmentationJob]) -> list[list[Map]]:
         if self.error is not None:
             raise self.error
-        return super().segment(jobs)
+        return super().run(jobs)
 
 
 def engine_with(segmenter: LevelSegmenter, weights_digest: str = "0" * 64) -> Callable[[Settings], Engine]:

@@ -164,7 +164,7 @@ async def test_a_lost_device_fails_all_who_wait_and_turns_both_probes_red(
 ) -> None:
     segmenter = GatedSegmenter()
     failing = FailingSegmenter()
-    segmenter.segment = lambda jobs: GatedSegmenter.segment(segmenter, jobs) and failing.segment(jobs)  # type: ignore[method-assign]
+    segmenter.run = lambda jobs: GatedSegmenter.run(segmenter, jobs) and failing.run(jobs)  # type: ignore[method-assign]
     client = await client_factory(make_settings(max_batch_images=1), engine_with(segmenter))
     await register(client)
     segmenter.gate.clear()
@@ -226,14 +226,14 @@ async def test_stopping_lets_accepted_work_finish(settings: Settings) -> None:
 async def test_a_poison_image_fails_alone(client_factory: ClientFactory, settings: Settings) -> None:
     """Requests share a batch with one that cannot be run; only that one hears of it."""
     segmenter = GatedSegmenter()
-    honest = segmenter.segment
+    honest = segmenter.run
 
     def choke(jobs: list[object]) -> object:
         if any(job.image[0, 0] == 7 for job in jobs):  # type: ignore[attr-defined]
             raise RuntimeError("choked")
         return honest(jobs)  # type: ignore[arg-type]
 
-    segmenter.segment = choke  # type: ignore[assignment,method-assign]
+    segmenter.run = choke  # type: ignore[assignment,method-assign]
     client = await client_factory(settings, engine_with(segmenter))
     await register(client)
     poison = plate()

@@ -403,3 +403,17 @@ def test_gpu_answers_as_the_cpu_does() -> None:
         segmenter = Segmenter(network.to(device), device, precision="float32")
         answers += segmenter.segment([SegmentationJob(shots[2].image, (segmenter.encode(shots[:2]),))])[0]
     assert largest_difference(answers[:1], answers[1:]) <= 4
+
+
+def test_jobs_prepared_ahead_are_answered_as_others() -> None:
+    segmenter = Segmenter(Brightness(), CPU, tile_px=128, overlap_px=32, max_batch_pixels=2 * 128 * 128)
+    images = [spotted((200, 333), seed=1).image, spotted((60, 70), seed=2).image]
+    prepared = segmenter.prepare([job(image, 0.5, 0.3) for image in images])
+    originals = [image.copy() for image in images]
+    for image in images:
+        image[:] = 0  # the pixels have been taken
+
+    answered = segmenter.run(prepared)
+
+    expected = segmenter.segment([job(image, 0.5, 0.3) for image in originals])
+    assert largest_difference([q for own in answered for q in own], [q for own in expected for q in own]) == 0

@@ -5,6 +5,7 @@ import torch
 
 from lerenet.imaging import Shot
 from lerenet.inference.support_view import SupportView, view_support
+from lerenet.inference.upload import Upload
 
 CPU = torch.device("cpu")
 
@@ -36,7 +37,7 @@ def test_padding_of_a_shot_is_ignored() -> None:
 def test_mask_lies_on_what_it_marks() -> None:
     seen = view(shot((1600, 1600), (1200, 300, 160, 160)), ratio=4, side_px=64)
     (crop,) = seen.crops
-    image = crop.to_network(CPU)[0]
+    image = Upload.packed([crop], CPU).images(CPU)[0, 0]
     assert image[seen.masks[0] == 1].min() > 0.5
     assert image[seen.masks[0] == 0].max() < 0.6
 
@@ -45,7 +46,7 @@ def test_tiny_defect_on_a_large_image_is_seen_at_its_own_size() -> None:
     seen = view(shot((3000, 3000), (2000, 1000, 7, 9)))
     (crop,) = seen.crops
     assert crop.size == (512, 512)
-    assert int((crop.to_network(CPU)[0] > 0.9).sum()) == int((seen.masks == 1).sum()) == 63
+    assert int((Upload.packed([crop], CPU).images(CPU)[0, 0] > 0.9).sum()) == int((seen.masks == 1).sum()) == 63
 
 
 def test_crops_know_their_shot() -> None:

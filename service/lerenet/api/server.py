@@ -12,6 +12,7 @@ import uvicorn
 
 from lerenet.api.app import create_app
 from lerenet.observability import configure_logs
+from lerenet.runtime.host_memory import keep_freed_memory
 from lerenet.settings import Settings, unknown_variables
 
 EXIT_DEVICE_LOST = 70
@@ -32,6 +33,7 @@ def serve(settings: Settings) -> int:
     Returns:
         Exit status for the process.
     """
+    keep_freed_memory()
     configure_logs(settings.log_level, settings.log_format)
     for name in unknown_variables():
         _log.warning("unknown setting, ignored", variable=name)

@@ -7,6 +7,7 @@ pixels [y r, (y + 1) r) x [x r, (x + 1) r): nothing is stretched, and a tile sho
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -61,23 +62,61 @@ class Crop:
         """(h, w) at the working scale."""
         return self.tile.height, self.tile.width
 
-    def to_network(self, device: torch.device) -> Tensor:
-        """What the network sees, averaged down by an antialiased bilinear filter on the device; pixels travel as bytes.
+    @property
+    def n_bytes(self) -> int:
+        """Bytes of the pixels that it needs of its image."""
+        return math.prod(self._shape)
+
+    def copy_to(self, pixels: NDArray[np.uint8]) -> None:
+        """Writes the pixels that it needs into (n_bytes,) uint8; beyond the bottom and the right the edge goes on."""
+        (top, bottom), (left, right) = self._window
+        height, width = self.image.shape[:2]
+        inside = self.image[min(top, height - 1) : bottom, min(left, width - 1) : right]
+        h, w = inside.shape[:2]
+        window = pixels.reshape(self._shape)
+        window[:h, :w] = inside
+        window[:h, w:] = inside[:, -1:]
+        window[h:] = window[h - 1]
+
+    def seen(self, pixels: Tensor) -> Tensor:
+        """What the network sees of these pixels, averaged down by an antialiased bilinear filter on their device.
+
+        Args:
+            pixels: (n_bytes,) uint8, as `copy_to` writes them.
 
         Returns:
-            (3, h, w) float32 RGB in [0, 1]; a grey image three times.
+            (1, h, w) or (3, h, w) float32 in [0, 1].
         """
-        tile, ratio = self.tile, self.ratio
-        margin = 1 if ratio > 1 else 0  # as far as the filter of a pixel reaches beyond it, in working pixels
-        above, left = min(margin, tile.top), min(margin, tile.left)
-        rows = ((tile.top - above) * ratio, (tile.bottom + margin) * ratio)
-        columns = ((tile.left - left) * ratio, (tile.right + margin) * ratio)
-        pixels = torch.from_numpy(_cut(self.image, rows, columns)).to(device).float().div_(255)
-        planes = (pixels[None] if pixels.ndim == 2 else pixels.permute(2, 0, 1))[None]
-        if ratio > 1:
-            small = (tile.height + above + margin, tile.width + left + margin)
+        tile, (above, left), below = self.tile, self._margins, self._reach
+        planes = pixels.view(self._shape).float().div_(255)
+        planes = (planes[None] if planes.ndim == 2 else planes.permute(2, 0, 1))[None]
+        if self.ratio > 1:
+            small = (tile.height + above + below, tile.width + left + below)
             planes = F.interpolate(planes, size=small, mode="bilinear", align_corners=False, antialias=True)
-        return planes[0, :, above : above + tile.height, left : left + tile.width].expand(3, -1, -1)
+        return planes[0, :, above : above + tile.height, left : left + tile.width]
+
+    @property
+    def _reach(self) -> int:
+        """How far the filter of a pixel reaches beyond it, in working pixels."""
+        return 1 if self.ratio > 1 else 0
+
+    @property
+    def _margins(self) -> tuple[int, int]:
+        """Working pixels above and to the left of the tile that its filter needs."""
+        return min(self._reach, self.tile.top), min(self._reach, self.tile.left)
+
+    @property
+    def _window(self) -> tuple[tuple[int, int], tuple[int, int]]:
+        """First and last row, first and last column of the original pixels that it needs, the last ones excluded."""
+        tile, reach, ratio = self.tile, self._reach, self.ratio
+        above, left = self._margins
+        rows = ((tile.top - above) * ratio, (tile.bottom + reach) * ratio)
+        return rows, ((tile.left - left) * ratio, (tile.right + reach) * ratio)
+
+    @property
+    def _shape(self) -> tuple[int, ...]:
+        (top, bottom), (left, right) = self._window
+        return (bottom - top, right - left, *self.image.shape[2:])
 
 
 def enlarge(logits: Tensor, ratio: int) -> Tensor:
@@ -105,11 +144,3 @@ def to_probability(logits: Tensor) -> NDArray[np.uint8]:
     """
     q: NDArray[np.uint8] = torch.sigmoid(logits).mul_(255).round_().to(torch.uint8).cpu().numpy()
     return q
-
-
-def _cut(image: Image, rows: tuple[int, int], columns: tuple[int, int]) -> Image:
-    """A writable copy of image[rows, columns]; beyond the bottom and the right the edge goes on."""
-    height, width = image.shape[:2]
-    inside = image[min(rows[0], height - 1) : rows[1], min(columns[0], width - 1) : columns[1]]
-    missing = [(0, rows[1] - rows[0] - inside.shape[0]), (0, columns[1] - columns[0] - inside.shape[1])]
-    return np.pad(inside, [*missing, (0, 0)][: image.ndim], mode="edge")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 import torch
 from torch import Tensor
 
+from lerenet.inference.upload import Upload
 from lerenet.network import Features, SupportEncoding, foreground_logit
 
 if TYPE_CHECKING:
@@ -60,7 +61,15 @@ class NetworkRunner:
 
     def features(self, crops: Sequence[Crop]) -> Features:
         """Features of any number of crops of one size, batch by batch."""
-        return _join([self._features(part) for part in self.batches(crops, crops[0].size)])
+        batches = self.batches(crops, crops[0].size)
+        return _join([self.features_of(Upload.packed(part, self._device)) for part in batches])
+
+    def features_of(self, upload: Upload) -> Features:
+        """Features of one batch of crops."""
+        with self._autocast():
+            features = self._network.features(upload.images(self._device))
+        self._on_progress()
+        return features
 
     def summarise(
         self, features: Features, masks: Tensor, normals: Features | None, shots: Sequence[int]
@@ -86,13 +95,6 @@ class NetworkRunner:
         n = max(1, min(max_pixels or self._max_batch_pixels, self._max_batch_pixels) // (size[0] * size[1]))
         for start in range(0, len(items), n):
             yield items[start : start + n]
-
-    def _features(self, crops: Sequence[Crop]) -> Features:
-        with self._autocast():
-            images = torch.stack([crop.to_network(self._device) for crop in crops])
-            features = self._network.features(images.contiguous(memory_format=torch.channels_last))
-        self._on_progress()
-        return features
 
     def _index(self, places: Sequence[int]) -> Tensor:
         return torch.tensor(places, dtype=torch.int64, device=self._device)

@@ -15,12 +15,14 @@ from lerenet.inference.confidence import PLAIN, Confidence
 from lerenet.inference.crops import SUPPORT_SIDE_PX
 from lerenet.inference.encodings import ClassEncoding, dump_encoding, load_encoding
 from lerenet.inference.fitting import Fitting, add_correction, correction
-from lerenet.inference.geometry import Crop, enlarge, ratio_of, to_probability, working_size
+from lerenet.inference.geometry import enlarge, ratio_of, to_probability, working_size
+from lerenet.inference.jobs import Look, PreparedJobs, SegmentationJob, looks_of
 from lerenet.inference.runner import MAX_BATCH_PIXELS, NetworkRunner, Precision, grouped, signature
 from lerenet.inference.scale import LADDER, choose_scale
 from lerenet.inference.support_view import SupportView, view_support
 from lerenet.inference.tiles import OVERLAP_PX, TILE_PX, cut_frame
 from lerenet.inference.trials import plan_trials, summarise_support, turned, varied
+from lerenet.inference.upload import Upload
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -38,29 +40,6 @@ __all__ = ["Assessment", "ClassEncoding", "SegmentationJob", "Segmenter"]
 
 CLASS_SHARE = 0.2
 """Cost of one class on an image, as a part of what the image costs by itself."""
-
-
-@dataclass(frozen=True, eq=False)
-class SegmentationJob:
-    """One image and the classes to find in it.
-
-    Attributes:
-        image: (H, W) grey or (H, W, 3) RGB uint8, original size.
-        classes: Any number, of any working scales.
-    """
-
-    image: Image
-    classes: tuple[ClassEncoding, ...]
-
-
-@dataclass(frozen=True, eq=False)
-class _Look:
-    """A tile of a frame, `index` in its grid, and the classes that look at it: maps and encodings in one order."""
-
-    crop: Crop
-    index: int
-    maps: tuple[BlendedMap, ...]
-    encodings: tuple[SupportEncoding, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -188,7 +167,6 @@ class Segmenter:
         n_classes = Counter(each.scale for each in job.classes)
         return round(sum(pixels * scale * scale * (1 + CLASS_SHARE * n) for scale, n in n_classes.items()))
 
-    @torch.inference_mode()
     def segment(self, jobs: Sequence[SegmentationJob]) -> list[list[NDArray[np.uint8]]]:
         """Probability maps of every class on every image.
 
@@ -198,12 +176,25 @@ class Segmenter:
         Returns:
             Per job, per class in the job's order: (H, W) uint8 of the original size, round(255 p).
         """
+        return self.run(self.prepare(jobs))
+
+    def prepare(self, jobs: Sequence[SegmentationJob]) -> PreparedJobs:
+        """The host's part of `segment`; any thread may do it while the device works on other jobs."""
         maps = [[self._empty_map(job.image, each.scale) for each in job.classes] for job in jobs]
-        looks = [look for job, own in zip(jobs, maps, strict=True) for look in _looks(job, own)]
-        for alike in grouped(looks, lambda look: look.crop.size):
-            for part in self._runner.batches(alike, alike[0].crop.size):
-                self._run(part)
-        return [[each.q for each in own] for own in maps]
+        looks = [look for job, own in zip(jobs, maps, strict=True) for look in looks_of(job, own)]
+        batches = [
+            (part, Upload.packed([look.crop for look in part], self._device))
+            for alike in grouped(looks, lambda look: look.crop.size)
+            for part in self._runner.batches(alike, alike[0].crop.size)
+        ]
+        return PreparedJobs(maps, batches)
+
+    @torch.inference_mode()
+    def run(self, prepared: PreparedJobs) -> list[list[NDArray[np.uint8]]]:
+        """The device's part of `segment`, once for each `prepare`."""
+        for looks, upload in prepared.batches:
+            self._run(looks, upload)
+        return [[each.q for each in own] for own in prepared.maps]
 
     def _trials(
         self,
@@ -238,9 +229,9 @@ class Segmenter:
         grid = cut_frame(size, tile_px=self._tile_px, overlap_px=self._overlap_px, multiple=self._multiple)
         return BlendedMap(grid, (height, width), ratio)
 
-    def _run(self, looks: Sequence[_Look]) -> None:
+    def _run(self, looks: Sequence[Look], upload: Upload) -> None:
         """One batch of tiles of one size, with all their classes."""
-        features = self._runner.features([look.crop for look in looks])
+        features = self._runner.features_of(upload)
         pairs = [
             _Pair(place, look.index, own, encoding)
             for place, look in enumerate(looks)
@@ -261,12 +252,3 @@ class Segmenter:
             for part in self._runner.batches(alike, (logits.shape[1] * ratio, logits.shape[2] * ratio)):
                 for place, q in zip(part, to_probability(enlarge(logits[part], ratio)), strict=True):
                     pairs[place].map.write(q)
-
-
-def _looks(job: SegmentationJob, maps: Sequence[BlendedMap]) -> Iterator[_Look]:
-    """All tiles of a job's image, once per working scale."""
-    for alike in grouped(range(len(maps)), lambda place: maps[place].ratio):
-        own = tuple(maps[place] for place in alike)
-        encodings = tuple(job.classes[place].encoding for place in alike)
-        for index, tile in enumerate(own[0].grid.tiles):
-            yield _Look(Crop(job.image, tile, own[0].ratio), index, own, encodings)

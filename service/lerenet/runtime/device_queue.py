@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from lerenet.inference.batcher import Batcher
 from lerenet.inference.device import free_memory, is_device_lost, is_out_of_memory
@@ -54,6 +54,7 @@ class DeviceQueue:
         self.last_batch_time: float | None = None
         self._batcher: Batcher[SegmentationJob, TimedMaps] = Batcher(
             self._run,
+            prepare=engine.segmenter.prepare,
             weigh=engine.segmenter.weigh,
             weigh_result=_map_pixels,
             outstanding=self._maps,
@@ -124,9 +125,9 @@ class DeviceQueue:
         """Ends the device thread; what is not done after `drain_s` seconds is answered with Draining."""
         self._batcher.close(drain_s)
 
-    def _run(self, jobs: list[SegmentationJob]) -> list[TimedMaps]:
+    def _run(self, prepared: Any) -> list[TimedMaps]:
         started = time.monotonic()
-        results = self._segmenter.segment(jobs)
+        results = self._segmenter.run(prepared)
         ended = time.monotonic()
         timed = [TimedMaps(maps, started, ended) for maps in results]
         for each in timed:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 
 from lerenet.inference.device import choose_device
 from lerenet.inference.runner import MAX_BATCH_PIXELS, settled_precision
 from lerenet.inference.segmenter import Segmenter
+from lerenet.network.folding import fold_batch_norms
 from lerenet.network.weights import load_weights, read_manifest, verify_weights, weights_digest, weights_folder
 from lerenet.runtime.cpus import available_cpus
 
@@ -41,8 +42,11 @@ class RunsTheNetwork(Protocol):
     def assess(self, shots: Sequence[Shot], normals: Sequence[Image], encoding: ClassEncoding) -> Assessment:
         """The suggested threshold of a support set."""
 
-    def segment(self, jobs: Sequence[SegmentationJob]) -> list[list[NDArray[np.uint8]]]:
-        """Probability maps of jobs, per class."""
+    def prepare(self, jobs: Sequence[SegmentationJob]) -> Any:
+        """The host's part of segmenting jobs; on any thread."""
+
+    def run(self, prepared: Any) -> list[list[NDArray[np.uint8]]]:
+        """The device's part: probability maps of the jobs, per class."""
 
     def weigh(self, job: SegmentationJob) -> int:
         """Cost of a job in pixels."""
@@ -104,8 +108,10 @@ def build_engine(settings: Settings) -> Engine:
     device = choose_device(settings.device)
     path = _verified_shipped() if settings.weights is None else settings.weights
     digest = weights_digest(path)
+    network = load_weights(path, device)
+    fold_batch_norms(network)
     # the layout that convolutions prefer, and the one the segmenter feeds
-    network = load_weights(path, device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     max_batch_pixels = settings.max_batch_pixels or BATCH_PIXELS.get(device.type, BATCH_PIXELS["cuda"])
     heartbeat = Heartbeat()
     segmenter = Segmenter(

@@ -18,6 +18,7 @@ from lerenet.inference.segmenter import SegmentationJob
 from lerenet.observability import Metrics
 from lerenet.runtime.device_queue import DeviceQueue
 from lerenet.runtime.engine import Engine
+from lerenet.runtime.pools import run_on_passing_thread
 from lerenet.settings import Settings
 from lerenet.support import Limits, PrototypeCache, SqliteStore, SupportRegistry
 
@@ -96,7 +97,7 @@ async def load(
         ConfigurationError: A setting cannot work here.
         RegistryError: The data folder cannot be used.
     """
-    engine = await asyncio.to_thread(build, settings)
+    engine = await run_on_passing_thread(lambda: build(settings))
     # on the CPU the device's memory is the host's: a second copy in it would serve nobody
     host_budget_bytes = 0 if engine.device.startswith("cpu") else settings.prototype_host_bytes
     cache = PrototypeCache(
@@ -151,4 +152,5 @@ async def _try_device(engine: Engine, queue: DeviceQueue) -> None:
     mask = np.zeros_like(image)
     mask[10:30, 10:30] = 1
     encoding = await queue.call(lambda: engine.segmenter.encode([Shot(image[corner], mask[corner])]))
-    await queue.call(lambda: engine.segmenter.segment([SegmentationJob(image, (encoding,))]))
+    prepared = engine.segmenter.prepare([SegmentationJob(image, (encoding,))])
+    await queue.call(lambda: engine.segmenter.run(prepared))

@@ -31,6 +31,19 @@ class ThreadPool:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
 
+async def run_on_passing_thread(work: Callable[[], Result]) -> Result:
+    """Result of `work`, run on a thread that ends with it.
+
+    OpenMP keeps a team for every thread that has computed, as long as that thread lives; with more threads in teams
+    than CPUs, all of them sleep between loops instead of waiting awake, and whoever computes next pays for it.
+    """
+    passing = ThreadPoolExecutor(1, thread_name_prefix="lerenet-passing")
+    try:
+        return await asyncio.get_running_loop().run_in_executor(passing, work)
+    finally:
+        passing.shutdown(wait=False)
+
+
 async def all_or_first_error(work: Sequence[Awaitable[Result]]) -> list[Result]:
     """Results in order. When one fails, the others are cancelled and awaited, and its error is raised."""
     tasks = [asyncio.ensure_future(each) for each in work]
