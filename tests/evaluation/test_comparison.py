@@ -13,11 +13,12 @@ import torch
 
 from lerenet.datasets.folder import DefectClass, open_folder
 from lerenet.errors import ConfigurationError, WeightsError
-from lerenet.evaluation.comparison import SHIPPED, ComparisonConfig, compare
+from lerenet.evaluation.comparison import FITTED, SHIPPED, ComparisonConfig, compare
 from lerenet.evaluation.comparison_cost import measure_cost
 from lerenet.evaluation.comparison_table import Comparison
 from lerenet.evaluation.comparison_training import Budget, Trainer
 from lerenet.evaluation.protocol import EvaluationConfig
+from lerenet.inference.segmenter import Segmenter
 from lerenet.network import load_weights
 from lerenet.network.config import tiny
 from lerenet.training.config import TrainingConfig
@@ -25,6 +26,7 @@ from lerenet.training.episodes import SyntheticEpisodes
 
 CPU = torch.device("cpu")
 UNTRAINED = [SHIPPED, "pooled prototypes", "dense matching", "self-support"]
+ROWS = [*UNTRAINED, "tgrnet", "metal", FITTED]
 BUDGET = Budget(
     n_episodes=10,
     training=TrainingConfig(
@@ -71,23 +73,37 @@ def test_comparison_has_a_row_for_every_contender(
     out = tmp_path / "out"
     comparison, _ = run(classes, out, tiny_weights, note="tuning")
     assert comparison.is_complete
-    assert [row.name for row in comparison.rows] == [*UNTRAINED, "tgrnet", "metal"]
-    assert [row["name"] for row in written(out)["rows"]] == [*UNTRAINED, "tgrnet", "metal"]
+    assert [row.name for row in comparison.rows] == ROWS
+    assert [row["name"] for row in written(out)["rows"]] == ROWS
     table = (out / "comparison.md").read_text(encoding="utf-8").splitlines()
     assert table[0].startswith("|  | mIoU 1-shot | FB-IoU 1-shot | alarms 1-shot | mIoU 2-shot")
     assert "(tuning)" in "".join(table)
-    assert [line.split("|")[1].strip() for line in table[2:8]] == [*UNTRAINED, "tgrnet", "metal"]
+    assert [line.split("|")[1].strip() for line in table[2:9]] == ROWS
 
 
 def test_best_learning_rate_on_held_out_plates_is_measured(
     classes: tuple[DefectClass, ...], tmp_path: Path, tiny_weights: Path
 ) -> None:
     comparison, _ = run(classes, tmp_path, tiny_weights)
-    for row in comparison.rows[4:]:
+    for row in comparison.rows[4:6]:
         tried = {trial.learning_rate: trial.held_out_iou for trial in comparison.trials if trial.peer == row.name}
         assert set(tried) == {1e-3, 1e-2}
         assert row.learning_rate is not None
         assert row.held_out_iou == tried[row.learning_rate] == max(tried.values())
+
+
+def test_peers_are_measured_unfitted_and_ours_both_ways(
+    classes: tuple[DefectClass, ...], tmp_path: Path, tiny_weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fitted: list[tuple[str, ...]] = []
+
+    def noted(network: Any, *_: object, **__: object) -> Segmenter:
+        fitted.append(getattr(network, "fitted", ()))
+        return Segmenter(network, CPU)
+
+    monkeypatch.setattr("lerenet.evaluation.comparison_rows.Segmenter", noted)
+    run(classes, tmp_path, tiny_weights)
+    assert [bool(names) for names in fitted] == [name in (SHIPPED, FITTED) for name in ROWS]
 
 
 def test_rates_that_are_tried_on_less_choose_what_is_trained_on_all(

@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from lerenet.inference.runner import Precision
 
 SHIPPED = f"{OURS} as shipped"
+METAL = PEERS[0]
+FITTED = f"{METAL} fitted to its shots"
 _SECONDS_PER_HOUR = 3600
 
 
@@ -128,8 +130,9 @@ def compare(
         for peer in config.peers:
             trials = [_trial(scout, peer, rate, deadline_s, tell) for rate in config.learning_rates]
             rate = max(trials, key=lambda each: each.held_out_iou).learning_rate
-            contender = _trained(trainer, _trial(trainer, peer, rate, deadline_s, tell))
-            comparison = _with_row(comparison.with_trials(trials), place, contender, out, tell)
+            comparison = comparison.with_trials(trials)
+            for contender in _trained(trainer, _trial(trainer, peer, rate, deadline_s, tell)):
+                comparison = _with_row(comparison, place, contender, out, tell)
     except _Stopped:
         return comparison
     return comparison.completed()
@@ -172,14 +175,24 @@ def _on_trunk(rule: Callable[..., FewShotNetwork], weights: Path, device: torch.
     return rule(load_weights(weights, device))
 
 
-def _trained(trainer: Trainer, trial: TrialOutcome) -> Contender:
-    return Contender(
+def _trained(trainer: Trainer, trial: TrialOutcome) -> Iterator[Contender]:
+    """The network as its peers are measured, and ours once more as it is served: fitted to its shots."""
+    plain = Contender(
         name=trial.peer,
         kind="trained here",
         digest=weights_digest(trial.weights),
-        build=partial(trainer.load, trial),
+        build=partial(_unfitted, trainer, trial),
         wrap=partial(on_any_image, trial.peer, side_px=trainer.side_px),
         learning_rate=trial.learning_rate,
         held_out_iou=trial.held_out_iou,
         n_episodes=trial.n_episodes,
     )
+    yield plain
+    if trial.peer == METAL:
+        yield replace(plain, name=FITTED, build=partial(trainer.load, trial))
+
+
+def _unfitted(trainer: Trainer, trial: TrialOutcome) -> FewShotNetwork:
+    network = trainer.load(trial)
+    network.fitted = ()
+    return network
