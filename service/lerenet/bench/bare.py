@@ -1,21 +1,24 @@
-"""The network by itself, on tensors that are ready: what no service around it can beat."""
+"""The network by itself, on tensors that are ready: what no service around it can beat.
+
+It has all that the service has: folded batch norms, the same layout and threads, and memory that is kept.
+"""
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
 from torch.nn import functional
 
-from lerenet.inference.runner import settled_precision
+from lerenet.inference.runner import Precision, settled_precision
 from lerenet.inference.segmenter import Segmenter
 from lerenet.network import SupportEncoding, foreground_logit
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from torch import Tensor
 
@@ -38,25 +41,34 @@ class BareNetwork:
         network: On the device, in eval mode.
         encodings: Of the classes, each for itself.
         device: Where it is.
+        precision: See `settled_precision`.
+        layout: Of weights and images.
     """
 
     network: LERENet
     encodings: tuple[SupportEncoding, ...]
     device: torch.device
+    precision: Precision = "auto"
+    layout: torch.memory_format = torch.channels_last
 
     @classmethod
     def prepared(cls, network: LERENet, classes: Sequence[Sequence[Shot]], device: torch.device) -> BareNetwork:
         """With the encodings that the service would make of these shots."""
         segmenter = Segmenter(network, device)
         encodings = tuple(segmenter.encode(shots).encoding for shots in classes)
-        return cls(network.to(memory_format=torch.channels_last), encodings, device)  # type: ignore[call-overload]
+        return cls(network, encodings, device).laid_out(torch.channels_last)
+
+    def laid_out(self, layout: torch.memory_format) -> BareNetwork:
+        """The same with weights and images in another layout; those of the network itself change."""
+        self.network.to(memory_format=layout)  # type: ignore[call-overload]
+        return replace(self, layout=layout)
 
     def tensor(self, frames: Sequence[Image]) -> Tensor:
         """Grey frames of one size as the network wants them: (B, 3, H, W) in 0 to 1, sides padded to its multiple."""
         pixels = torch.from_numpy(np.stack(frames)).to(self.device)[:, None].float().div(255).expand(-1, 3, -1, -1)
         multiple = self.network.stride_multiple
         padding = (0, -pixels.shape[3] % multiple, 0, -pixels.shape[2] % multiple)
-        return functional.pad(pixels, padding, mode="replicate").contiguous(memory_format=torch.channels_last)
+        return functional.pad(pixels, padding, mode="replicate").contiguous(memory_format=self.layout)
 
     @torch.inference_mode()
     def spend(self, images: Tensor, n_rounds: int) -> list[Spent]:
@@ -64,7 +76,7 @@ class BareNetwork:
         n_images, n_classes = len(images), len(self.encodings)
         stacked = SupportEncoding.stack([each for each in self.encodings for _ in range(n_images)])
         index = torch.arange(n_images, device=self.device).repeat(n_classes) if n_classes > 1 else None
-        is_bf16 = settled_precision("auto", self.device) == "bf16"
+        is_bf16 = settled_precision(self.precision, self.device) == "bf16"
         spent = []
         for _ in range(n_rounds):
             wall_s, cpu_s = time.perf_counter(), time.process_time()
@@ -73,3 +85,12 @@ class BareNetwork:
             foreground_logit(logits.float()).amax().item()  # waits for the device
             spent.append(Spent((time.perf_counter() - wall_s) / n_images, (time.process_time() - cpu_s) / n_images))
         return spent
+
+
+def for_a_while(work: Callable[[], list[Spent]], seconds: float) -> list[Spent]:
+    """Results of repeated work; the first, in which memory is first touched, is left out."""
+    work()
+    found, until = work(), time.perf_counter() + seconds
+    while time.perf_counter() < until:
+        found += work()
+    return found

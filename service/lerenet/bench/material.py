@@ -21,12 +21,18 @@ if TYPE_CHECKING:
 SEED = 6
 SIDE_PX = 200
 N_FRAMES = 32
+N_SUPPORT_SETS = 4
 
 
 def draw_shots(n_classes: int, n_shots: int) -> list[list[Shot]]:
-    """Shots of so many classes, of one working scale: plates of `SIDE_PX`, each marked."""
+    """Shots of so many classes, of one working scale: plates of `SIDE_PX`, each marked.
+
+    They come again after `N_SUPPORT_SETS` classes: what a class costs a frame does not depend on what was marked, and
+    the prototypes of equal support sets are made once.
+    """
     generator = EpisodeGenerator(SEED, SIDE_PX, n_images=n_shots, defect_free=0.0, device=torch.device("cpu"))
-    return [episode_shots(generator, index) for index in range(n_classes)]
+    drawn = [episode_shots(generator, index) for index in range(min(n_classes, N_SUPPORT_SETS))]
+    return [drawn[index % N_SUPPORT_SETS] for index in range(n_classes)]
 
 
 def draw_frames(height: int, width: int, n_frames: int = N_FRAMES) -> list[Image]:

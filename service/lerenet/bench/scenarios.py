@@ -6,12 +6,11 @@ import json
 import statistics
 import subprocess
 import sys
-import time
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
-from lerenet.bench.bare import BareNetwork, Spent
+from lerenet.bench.bare import BareNetwork, for_a_while
 from lerenet.bench.material import SIDE_PX, as_png, draw_frames, draw_shots, write_frames
 from lerenet.bench.report import ScenarioResult, Verdict
 from lerenet.inference.tiles import cut_frame
@@ -107,7 +106,7 @@ def throughput(bench: Bench) -> ScenarioResult:
     for n_callers in (1, 4, BATCH):
         cpu, own = [], []
         for _ in range(bench.n_rounds):
-            own += [each.cpu_s for each in _for_a_while(lambda: bare.spend(images, 1), bench.seconds / 2)]
+            own += [each.cpu_s for each in for_a_while(lambda: bare.spend(images, 1), bench.seconds / 2)]
             found = bench.load(classes, bench.frames, "--concurrency", str(n_callers))
             cpu.append(found["cpu_s_per_frame"])
         ratios.append(statistics.median(cpu) / statistics.median(own))
@@ -122,7 +121,7 @@ def latency(bench: Bench) -> ScenarioResult:
     image = bare.tensor(bench.frames[:1])
     own, served = [], []
     for _ in range(bench.n_rounds):
-        own += [each.wall_s for each in _for_a_while(lambda: bare.spend(image, 1), bench.seconds / 2)]
+        own += [each.wall_s for each in for_a_while(lambda: bare.spend(image, 1), bench.seconds / 2)]
         found = bench.load(classes, bench.frames, "--concurrency", "1")
         served.append(found["p50_ms"])
     extra_ms = statistics.median(served) - 1e3 * statistics.median(own)
@@ -169,7 +168,7 @@ def large(bench: Bench) -> ScenarioResult:
     grid = cut_frame((1024, 4096), multiple=bench.network.stride_multiple)
     n_tiles, tile = len(grid.tiles), grid.tiles[0]
     tiles = bare.tensor(draw_frames(tile.height, tile.width, 4))
-    own = [each.wall_s for each in _for_a_while(lambda: bare.spend(tiles, 1), bench.seconds)]
+    own = [each.wall_s for each in for_a_while(lambda: bare.spend(tiles, 1), bench.seconds)]
     found = bench.load(classes, frames, "--concurrency", "2", seconds=2 * bench.seconds)
     ratio = found["throughput"] * n_tiles * statistics.median(own)
     row = _row("1,024 x 4,096 px", found, ratio, 1e3 * statistics.median(own))
@@ -203,15 +202,6 @@ SCENARIOS: Mapping[str, Callable[[Bench], ScenarioResult]] = {
     each.__name__: each for each in (throughput, latency, shots, classes, large, overload)
 }
 """By name, in the order in which they run."""
-
-
-def _for_a_while(work: Callable[[], list[Spent]], seconds: float) -> list[Spent]:
-    """Results of repeated work; the first, in which memory is first touched, is left out."""
-    work()
-    found, until = work(), time.perf_counter() + seconds
-    while time.perf_counter() < until:
-        found += work()
-    return found
 
 
 def _row(setting: str, found: Mapping[str, Any], ratio: float, bare_ms: float | None = None) -> dict[str, object]:

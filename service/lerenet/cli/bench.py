@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
-from dataclasses import asdict
+from dataclasses import asdict, astuple, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,7 +17,10 @@ from lerenet.cli.options import open_client
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import torch
+
     from lerenet.bench.report import ScenarioResult
+    from lerenet.network import LERENet
 
 app = typer.Typer(add_completion=False)
 
@@ -33,6 +36,9 @@ def bench(
     ] = None,
     seconds: Annotated[float, typer.Option(min=0.5, help="Length of one window of load.")] = 10.0,
     rounds: Annotated[int, typer.Option(min=1, help="Windows of service and bare network, in turns.")] = 3,
+    tune: Annotated[
+        bool, typer.Option("--tune", help="Instead: which threads and precision are fastest here, without a service.")
+    ] = False,
     quick: Annotated[bool, typer.Option(help="A single window of 2 seconds each: a first look.")] = False,
     out: Annotated[Path, typer.Option(file_okay=False, help="Folder of figures and frames.")] = Path("lerenet-bench"),
 ) -> None:
@@ -45,8 +51,10 @@ def bench(
 
     from lerenet.bench.scenarios import SCENARIOS, Bench
     from lerenet.inference.device import choose_device
+    from lerenet.network.folding import fold_batch_norms
     from lerenet.network.weights import load_weights, shipped_weights
     from lerenet.runtime.cpus import available_cpus
+    from lerenet.runtime.host_memory import keep_freed_memory
     from lerenet.settings import load_settings
 
     unknown = [name for name in scenarios or () if name not in SCENARIOS]
@@ -56,6 +64,11 @@ def bench(
     torch.set_num_threads(settings.threads or available_cpus())
     device = choose_device(settings.device)
     network = load_weights(settings.weights or shipped_weights(), device)
+    fold_batch_norms(network)
+    keep_freed_memory()
+    if tune:
+        _tune(network, device, _QUICK_S if quick else seconds)
+        return
     out.mkdir(parents=True, exist_ok=True)
     results: list[ScenarioResult] = []
     with LocalService() as service, open_client(context, service.url) as client:
@@ -76,6 +89,19 @@ def bench(
     _write(results, out)
     if not all(verdict.holds for result in results for verdict in result.verdicts):
         raise typer.Exit(1)
+
+
+def _tune(network: LERENet, device: torch.device, seconds: float) -> None:
+    from lerenet.bench.bare import BareNetwork
+    from lerenet.bench.material import draw_shots
+    from lerenet.bench.tune import recommend, try_settings
+    from lerenet.runtime.cpus import available_cpus
+
+    bare = BareNetwork.prepared(network, draw_shots(1, 1), device)
+    trials = list(try_settings(bare, available_cpus(), seconds))
+    print_table([field.name.replace("_", " ") for field in fields(trials[0])], [astuple(trial) for trial in trials])
+    settings = " ".join(f"{name}={value}" for name, value in recommend(trials).items())
+    typer.echo(f"set {settings}" if settings else "the defaults are as good as anything that was tried")
 
 
 def _show(result: ScenarioResult) -> None:
