@@ -29,7 +29,12 @@ class Echo(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["content-length"]))
-        self._answer(200 if body == b"good" and self.headers["content-type"] == "image/png" else 503)
+        form, document = (
+            b'name="images"; filename="frame"\r\nContent-Type: image/png\r\n\r\ngood\r\n',
+            b'{"images":"Z29vZA=="}',
+        )
+        is_good = body == b"good" and self.headers["content-type"] == "image/png"
+        self._answer(200 if is_good or form in body or body == document else 503)
 
     def _answer(self, status: int) -> None:
         self.send_response(status)
@@ -51,9 +56,9 @@ def url() -> Iterator[str]:
     server.server_close()
 
 
-async def _post(url: str, body: bytes) -> Answer:
+async def _post(url: str, body: bytes, **envelope: str) -> Answer:
     async with httpx.AsyncClient() as client:
-        return await send(client, url, body, "image/png")
+        return await send(client, url, body, "image/png", **envelope)
 
 
 def test_answer_holds_status_and_what_a_refusal_asks(url: str) -> None:
@@ -61,6 +66,12 @@ def test_answer_holds_status_and_what_a_refusal_asks(url: str) -> None:
     assert (good.status, good.retry_after_s) == (200, None)
     assert (busy.status, busy.retry_after_s) == (503, 3.0)
     assert good.latency_s > 0
+
+
+@pytest.mark.parametrize("envelope", [{"form": "images"}, {"document": "images"}])
+def test_frame_goes_as_a_file_of_a_form_or_in_a_document(url: str, envelope: dict[str, str]) -> None:
+    good, busy = (asyncio.run(_post(url, body, **envelope)) for body in (b"good", b"bad"))
+    assert (good.status, busy.status) == (200, 503)
 
 
 def test_lost_connection_is_an_answer_with_status_0() -> None:

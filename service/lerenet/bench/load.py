@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import base64
 import contextlib
 import json
 import time
@@ -29,11 +30,27 @@ if TYPE_CHECKING:
 TIMEOUT_S = 60.0
 
 
-async def send(client: httpx.AsyncClient, url: str, frame: bytes, content_type: str) -> Answer:
-    """Posts one frame; a failed connection is an answer with status 0."""
+async def send(
+    client: httpx.AsyncClient, url: str, frame: bytes, content_type: str, form: str = "", document: str = ""
+) -> Answer:
+    """Posts one frame; a failed connection is an answer with status 0.
+
+    Args:
+        client: Sends it.
+        url: Where to.
+        frame: Image file.
+        content_type: Of the frame.
+        form: Name of a field: the frame goes as a file of a form, not as the body.
+        document: Likewise of a JSON object's member, for servers that take nothing else: in base64.
+    """
     sent_s = time.monotonic()
     try:
-        response = await client.post(url, content=frame, headers={"content-type": content_type})
+        if form:
+            response = await client.post(url, files={form: ("frame", frame, content_type)})
+        elif document:
+            response = await client.post(url, json={document: base64.b64encode(frame).decode()})
+        else:
+            response = await client.post(url, content=frame, headers={"content-type": content_type})
     except httpx.HTTPError:
         return Answer(sent_s, time.monotonic(), 0)
     asked = response.headers.get("retry-after")
@@ -87,7 +104,8 @@ async def _run(options: argparse.Namespace, frames: Sequence[bytes]) -> tuple[li
     async with httpx.AsyncClient(limits=limits, timeout=TIMEOUT_S) as client, httpx.AsyncClient() as prober:
 
         async def post(number: int) -> Answer:
-            return await send(client, options.url, frames[number % len(frames)], options.content_type)
+            frame = frames[number % len(frames)]
+            return await send(client, options.url, frame, options.content_type, options.form, options.document)
 
         start_s = time.monotonic() + options.warmup
         end_s = start_s + options.seconds
@@ -128,6 +146,8 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--url", required=True, help="where frames are posted")
     parser.add_argument("--frames", required=True, type=Path, help="folder of image files")
     parser.add_argument("--content-type", default="image/png")
+    parser.add_argument("--form", default="", help="send frames as files of a form, in this field")
+    parser.add_argument("--document", default="", help="send frames in base64, in this member of a JSON object")
     parser.add_argument("--concurrency", type=int, default=1, help="callers")
     parser.add_argument("--rate", type=float, default=0.0, help="frames a second, whatever comes back")
     parser.add_argument("--warmup", type=float, default=2.0, help="seconds of load before anything counts")
