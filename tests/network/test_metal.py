@@ -10,12 +10,11 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from builders import tiny_network
 from lerenet.network.config import tiny
 from lerenet.network.encoding import SupportEncoding
 from lerenet.network.features import Features
 from lerenet.network.lerenet import IGNORE_INDEX, LERENet
-from lerenet.network.metal.mpr import MPR, seen_part
+from lerenet.network.metal.mpr import MPR
 from lerenet.network.metal.names import (
     BACKGROUND,
     FOREGROUND,
@@ -386,23 +385,3 @@ def test_first_guess_of_a_fresh_network_is_mostly_background(
     torch.manual_seed(0)
     probability = network.train()(query, images, masks).softmax(1)[:, 1]
     assert 0.02 < probability.mean() < 0.15
-
-
-def test_in_training_a_query_is_summed_up_from_a_part_of_it() -> None:
-    network = tiny_network()
-    images = torch.rand(2, 3, 64, 96)
-    torch.manual_seed(3)
-    whole = [network.features(images).shared["mpr_nodes"] for _ in range(2)]
-    parts = [network.train().features(images).shared["mpr_nodes"] for _ in range(2)]
-
-    assert torch.equal(whole[0], whole[1])
-    assert not torch.allclose(parts[0], parts[1])
-
-
-@pytest.mark.parametrize("size", [(1, 1), (1, 2), (3, 2), (11, 44)])
-def test_the_part_has_a_cell_at_least_and_weighs_one(size: tuple[int, int]) -> None:
-    torch.manual_seed(0)
-    weights = seen_part(torch.zeros(500, 4, *size))
-
-    assert torch.allclose(weights.sum(1), torch.ones(500))
-    assert 0.4 < (weights > 0).float().mean() <= 1

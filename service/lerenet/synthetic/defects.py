@@ -251,20 +251,6 @@ FAMILIES: tuple[DefectFamily, ...] = (
             "bright": (0.5, 0.5),
         },
     ),
-    DefectFamily(
-        "regrind",
-        outlines.flank,
-        {
-            "size_px": (20, 120),
-            "soft_px": (0.5, 6),
-            "contrast": (0.0, 0.15),
-            "cover": (0.4, 1.0),
-            "inner": (0.03, 0.12),
-            "inner_px": (0.4, 2.0),
-            "ragged": (0.0, 0.6),
-            "rim": (0.0, 0.0),
-        },
-    ),
     DefectFamily("roll_mark", outlines.repeats, {"size_px": (4, 16), "contrast": (0.1, 0.4)}),
     DefectFamily(
         "chip",

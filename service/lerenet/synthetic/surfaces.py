@@ -40,8 +40,6 @@ _COMMON: dict[str, Range] = {
     "green": (-0.12, 0.12),
     "slant": (0.0, 0.25),
     "vignette": (0.0, 0.15),
-    "haze": (0.0, 0.12),
-    "haze_px": (25, 90),
     "glare": (0.0, 0.0),
     "edge": (-0.85, 0.15),
 }
@@ -97,7 +95,7 @@ FAMILIES: dict[str, dict[str, Range]] = {
     "part": {"edge": (0.1, 1.0), "streak": (0.0, 0.06), "vignette": (0.0, 0.3)},
 }
 
-_ABSENT = {"streak": 0.35, "spot": 0.4, "ripple": 0.2, "tint": 0.6, "glare": 0.4, "haze": 0.5}
+_ABSENT = {"streak": 0.35, "spot": 0.4, "ripple": 0.2, "tint": 0.6, "glare": 0.4}
 """How often an effect that a family may show is left out altogether."""
 
 
@@ -193,8 +191,7 @@ def _illumination(canvas: Canvas, surface: Parameters, light: Tensor) -> Tensor:
     vignette = over_plane(surface["vignette"] * draw.uniform(0, 2, count))
     spot = torch.exp(-((along - over_plane(draw.uniform(-0.5, 0.5, count))) ** 2) / 0.02 - across**2 / 0.3)
     glare = over_plane(surface["glare"] * draw.uniform(0, 1.5, count))
-    haze = over_plane(jittered(draw, surface, "haze", 0.3)) * canvas.field(canvas.spectra.spots(surface["haze_px"]))
-    return (1 + slant * along - vignette * (along**2 + across**2) * 2 + glare * spot + haze).clamp_min(0.05)
+    return (1 + slant * along - vignette * (along**2 + across**2) * 2 + glare * spot).clamp_min(0.05)
 
 
 def _cut_edge(canvas: Canvas, surface: Parameters, plate: Tensor) -> tuple[Tensor, Tensor]:

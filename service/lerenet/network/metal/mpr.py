@@ -54,10 +54,9 @@ class MPR(nn.Module):
 
     def shared(self, features: Features) -> dict[str, Tensor]:
         """Once per image: assignments (B, V, n), the query's own nodes (B, V, V), its projection (B, h, h', w')."""
-        cells = features.shared[descriptor(FINEST)]
-        states, assignments = self._project(cells)
+        states, assignments = self._project(features.shared[descriptor(FINEST)])
         with full_precision(states):
-            nodes = (states * seen_part(cells)[:, None] if self.training else states / states.shape[2]) @ assignments.mT
+            nodes = states @ assignments.mT / assignments.shape[2]
         return {_QUERY_NODES: nodes, _ASSIGNMENTS: assignments, _PASSED_ON: self.pass_on(features.maps[FINEST])}
 
     def forward(self, query: Features, encoding: SupportEncoding) -> Tensor:
@@ -74,22 +73,3 @@ class MPR(nn.Module):
         """States and assignments (M, V, n) each; float32, for sums over thousands of cells."""
         cells = cells * cells.shape[1] ** 0.5  # unit length leaves each channel tiny beside the biases
         return self.phi(cells).flatten(2).float(), self.theta(cells).flatten(2).float()
-
-
-def seen_part(cells: Tensor) -> Tensor:
-    """Weights (M, h * w) of a random window of each image, 1 together.
-
-    In training the nodes of a query come from a part of it, so that a tile of a large frame, which has no more than
-    that, finds what the whole frame finds.
-    """
-    inside = [_interval(len(cells), side, cells.device) for side in cells.shape[-2:]]
-    window = (inside[0][:, :, None] & inside[1][:, None]).flatten(1).float()
-    return window / window.sum(1, keepdim=True)
-
-
-def _interval(count: int, side: int, device: torch.device) -> Tensor:
-    """Which of `side` cells (count, side) lie in a random interval of at least a third of them."""
-    share = torch.empty(count, 1, device=device).uniform_(1 / 3, 1.2).clamp_max(1)
-    middle = share / 2 + torch.rand(count, 1, device=device) * (1 - share)
-    place = (torch.arange(side, device=device) + 0.5) / side
-    return (place - middle).abs() <= (share / 2).clamp_min(0.51 / side)  # one cell at least
