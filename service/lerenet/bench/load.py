@@ -107,9 +107,9 @@ async def _run(options: argparse.Namespace, frames: Sequence[bytes]) -> tuple[li
             frame = frames[number % len(frames)]
             return await send(client, options.url, frame, options.content_type, options.form, options.document)
 
-        start_s = time.monotonic() + options.warmup
+        await closed_loop(post, options.concurrency, time.monotonic() + options.warmup)
+        start_s = time.monotonic()  # the last answers of the warm-up may have taken their time
         end_s = start_s + options.seconds
-        await closed_loop(post, options.concurrency, start_s)
         loop = open_loop(post, options.rate, end_s) if options.rate else closed_loop(post, options.concurrency, end_s)
         with contextlib.ExitStack() as watched:
             usage = watched.enter_context(Usage(options.pid)) if options.pid else None
