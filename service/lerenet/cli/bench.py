@@ -47,6 +47,9 @@ def bench(
     The service runs with the settings of the environment, on a free port and with a data folder that goes with it; the
     load comes from a process of its own. The exit status is 1 when a bound is missed.
     """
+    from lerenet.cli.spinning import spin_briefly
+
+    spin_briefly()
     import torch
 
     from lerenet.bench.scenarios import SCENARIOS, Bench

@@ -32,6 +32,9 @@ def serve(
     ] = None,
 ) -> None:
     """Run the service until SIGTERM or SIGINT. Every setting is a variable LERENET_*; these options win."""
+    from lerenet.cli.spinning import spin_briefly
+
+    spin_briefly()
     from lerenet.api.server import serve as run
     from lerenet.settings import load_settings
 
