@@ -7,15 +7,13 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
-
 from lerenet.imaging import ImageLimits, decode_image, encode_coco_rle
 from lerenet.inference.confidence import Confidence
 from lerenet.inference.regions import MaskRule, read_map
-from lerenet.inference.segmenter import SegmentationJob, Segmenter
-from lerenet.network.folding import fold_batch_norms
-from lerenet.network.weights import load_weights
+from lerenet.inference.segmenter import SegmentationJob
+from lerenet.runtime import build_engine
 from lerenet.runtime.host_memory import keep_freed_memory
+from lerenet.settings import load_settings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,11 +34,7 @@ class FrameModel:
     def __init__(self, folder: Path | None = None) -> None:
         folder = folder or Path(os.environ[FOLDER])
         keep_freed_memory()
-        device = torch.device("cpu")
-        torch.set_num_threads(len(os.sched_getaffinity(0)))
-        network = load_weights(folder / "weights.safetensors", device)
-        fold_batch_norms(network)
-        self._segmenter = Segmenter(network.to(memory_format=torch.channels_last), device)  # type: ignore[call-overload]
+        self._segmenter = build_engine(load_settings(weights=folder / "weights.safetensors", device="cpu")).segmenter
         self._class = self._segmenter.load((folder / "class.prototypes").read_bytes())
         rule = json.loads((folder / "rule.json").read_text(encoding="utf-8"))
         self._rule = MaskRule(**rule | {"confidence": Confidence(*rule["confidence"])})
@@ -53,7 +47,7 @@ class FrameModel:
     def segment(self, images: Sequence[Image]) -> list[Any]:
         """Probability maps of a batch."""
         jobs = [SegmentationJob(image, (self._class,)) for image in images]
-        return [maps[0] for maps in self._segmenter.segment(jobs)]
+        return [maps[0] for maps in self._segmenter.run(self._segmenter.prepare(jobs))]
 
     def answer(self, q: Any) -> dict[str, Any]:
         """What the client gets: regions and mask of one frame."""
