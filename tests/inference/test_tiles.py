@@ -68,6 +68,12 @@ def test_tiles_come_row_by_row() -> None:
     assert len({(t.height, t.width) for t in tiles}) == 1
 
 
+@given(SIDES, SIDES)
+def test_shares_of_all_tiles_add_to_one(height: int, width: int) -> None:
+    grid = cut_frame((height, width), tile_px=512, overlap_px=64, multiple=16)
+    assert sum(grid.share(index) for index in range(len(grid.tiles))) == pytest.approx(1.0, abs=1e-5)
+
+
 def test_side_that_is_no_multiple_names_the_size_to_pad_to() -> None:
     with pytest.raises(ValueError, match="pad it to 208 px"):
         cut_frame((200, 208), multiple=16)

@@ -40,6 +40,11 @@ class Look:
     maps: tuple[BlendedMap, ...]
     encodings: tuple[SupportEncoding, ...]
 
+    @property
+    def frame(self) -> BlendedMap:
+        """Stands for the frame at its working scale: the first of the maps, which all its tiles have in common."""
+        return self.maps[0]
+
 
 @dataclass(frozen=True, eq=False)
 class PreparedJobs:
@@ -47,11 +52,12 @@ class PreparedJobs:
 
     Attributes:
         maps: Of each class of each job, empty.
-        batches: Tiles of one size each, with their pixels; a frame's tiles come in the order of its grid.
+        groups: Tiles of one size each, in batches with their pixels; a frame's tiles are in one group, in the order of
+            its grid.
     """
 
     maps: list[list[BlendedMap]]
-    batches: list[tuple[Sequence[Look], Upload]]
+    groups: list[list[tuple[Sequence[Look], Upload]]]
 
 
 def looks_of(job: SegmentationJob, maps: Sequence[BlendedMap]) -> Iterator[Look]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
@@ -15,9 +14,10 @@ from lerenet.inference.confidence import PLAIN, Confidence
 from lerenet.inference.crops import SUPPORT_SIDE_PX
 from lerenet.inference.encodings import ClassEncoding, dump_encoding, load_encoding
 from lerenet.inference.fitting import Fitting, add_correction, correction
-from lerenet.inference.geometry import enlarge, ratio_of, to_probability, working_size
-from lerenet.inference.jobs import Look, PreparedJobs, SegmentationJob, looks_of
-from lerenet.inference.runner import MAX_BATCH_PIXELS, NetworkRunner, Precision, grouped, signature
+from lerenet.inference.geometry import ratio_of, to_probability, working_size
+from lerenet.inference.jobs import PreparedJobs, SegmentationJob, looks_of
+from lerenet.inference.mapmaker import Mapmaker
+from lerenet.inference.runner import MAX_BATCH_PIXELS, NetworkRunner, Precision, grouped
 from lerenet.inference.scale import LADDER, choose_scale
 from lerenet.inference.support_view import SupportView, view_support
 from lerenet.inference.tiles import OVERLAP_PX, TILE_PX, cut_frame
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
     import numpy as np
     from numpy.typing import NDArray
-    from torch import Tensor
 
     from lerenet.imaging import Image, Shot
     from lerenet.inference.protocol import FewShotNetwork
@@ -40,16 +39,6 @@ __all__ = ["Assessment", "ClassEncoding", "SegmentationJob", "Segmenter"]
 
 CLASS_SHARE = 0.2
 """Cost of one class on an image, as a part of what the image costs by itself."""
-
-
-@dataclass(frozen=True, eq=False)
-class _Pair:
-    """One class on one tile: `image` is the tile's place in its batch, `index` its place in the map's grid."""
-
-    image: int
-    index: int
-    map: BlendedMap
-    encoding: SupportEncoding
 
 
 class Segmenter:
@@ -87,6 +76,7 @@ class Segmenter:
         self._runner = NetworkRunner(
             network, device, precision=precision, max_batch_pixels=max_batch_pixels, on_progress=on_progress
         )
+        self._mapmaker = Mapmaker(self._runner, getattr(network, "frame_means", ()))
         self._confidence = Confidence(*(getattr(network, "confidence", None) or PLAIN))
         self._fitted: tuple[str, ...] = getattr(network, "fitted", ())
         self._device = device
@@ -182,19 +172,18 @@ class Segmenter:
         """The host's part of `segment`; any thread may do it while the device works on other jobs."""
         maps = [[self._empty_map(job.image, each.scale) for each in job.classes] for job in jobs]
         looks = [look for job, own in zip(jobs, maps, strict=True) for look in looks_of(job, own)]
-        batches = [
-            (part, Upload.packed([look.crop for look in part], self._device))
+        groups = [
+            [
+                (part, Upload.packed([look.crop for look in part], self._device))
+                for part in self._runner.batches(alike, alike[0].crop.size)
+            ]
             for alike in grouped(looks, lambda look: look.crop.size)
-            for part in self._runner.batches(alike, alike[0].crop.size)
         ]
-        return PreparedJobs(maps, batches)
+        return PreparedJobs(maps, groups)
 
-    @torch.inference_mode()
     def run(self, prepared: PreparedJobs) -> list[list[NDArray[np.uint8]]]:
         """The device's part of `segment`, once for each `prepare`."""
-        for looks, upload in prepared.batches:
-            self._run(looks, upload)
-        return [[each.q for each in own] for own in prepared.maps]
+        return self._mapmaker.fill(prepared)
 
     def _trials(
         self,
@@ -228,27 +217,3 @@ class Segmenter:
         size = working_size((height, width), ratio, self._multiple)
         grid = cut_frame(size, tile_px=self._tile_px, overlap_px=self._overlap_px, multiple=self._multiple)
         return BlendedMap(grid, (height, width), ratio)
-
-    def _run(self, looks: Sequence[Look], upload: Upload) -> None:
-        """One batch of tiles of one size, with all their classes."""
-        features = self._runner.features_of(upload)
-        pairs = [
-            _Pair(place, look.index, own, encoding)
-            for place, look in enumerate(looks)
-            for own, encoding in zip(look.maps, look.encodings, strict=True)
-        ]
-        for alike in grouped(pairs, lambda pair: signature(pair.encoding)):
-            for part in self._runner.batches(alike, features.size):
-                logits = self._runner.logits(features, [pair.encoding for pair in part], [pair.image for pair in part])
-                self._write(part, logits)
-
-    def _write(self, pairs: Sequence[_Pair], logits: Tensor) -> None:
-        whole = [place for place, pair in enumerate(pairs) if pair.map.is_single]
-        for place, pair in enumerate(pairs):
-            if not pair.map.is_single:
-                pair.map.add(pair.index, logits[place])
-        for alike in grouped(whole, lambda place: pairs[place].map.ratio):
-            ratio = pairs[alike[0]].map.ratio
-            for part in self._runner.batches(alike, (logits.shape[1] * ratio, logits.shape[2] * ratio)):
-                for place, q in zip(part, to_probability(enlarge(logits[part], ratio)), strict=True):
-                    pairs[place].map.write(q)

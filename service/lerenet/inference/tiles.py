@@ -76,6 +76,13 @@ class TileGrid:
         height, width = self.rows.length, self.columns.length
         return tuple(Tile(top, left, height, width) for top in self.rows.starts for left in self.columns.starts)
 
+    def share(self, index: int) -> float:
+        """How much of the frame tile `index` stands for; the shares of all tiles add to 1."""
+        row, column = divmod(index, len(self.columns.starts))
+        return float(self.rows.weights[row].sum() * self.columns.weights[column].sum()) / (
+            self.rows.side * self.columns.side
+        )
+
 
 def cut_frame(
     size: tuple[int, int], *, tile_px: int = TILE_PX, overlap_px: int = OVERLAP_PX, multiple: int

@@ -25,6 +25,11 @@ class Features:
     def __len__(self) -> int:
         return len(self.maps[0])
 
+    @property
+    def n_bytes(self) -> int:
+        """Memory that they take."""
+        return sum(tensor.nbytes for tensor in (*self.maps, *self.shared.values()))
+
     def select(self, index: Tensor) -> Features:
         """Gather images along the leading axis: index (P,) int64, repeats allowed; gradients flow."""
         return Features(

@@ -38,6 +38,8 @@ class LERENet(nn.Module):
         mean: Per channel, RGB in 0 … 1.
         std: Per channel.
         fitted: Tensors of an encoding that registration may fit to the shots.
+        frame_means: Shared terms of features that are means over an image's cells; tiles of a frame have theirs in
+            common.
     """
 
     mean: Tensor
@@ -59,11 +61,13 @@ class LERENet(nn.Module):
         mean: tuple[float, float, float],
         std: tuple[float, float, float],
         fitted: tuple[str, ...] = (),
+        frame_means: tuple[str, ...] = (),
     ) -> None:
         super().__init__()
         self.config = config
         self.stride_multiple = stride_multiple
         self.fitted = fitted
+        self.frame_means = frame_means
         self.backbone = backbone
         self.support_pool = support_pool
         self.mpr = mpr

@@ -8,7 +8,7 @@ from lerenet.network.config import NetworkConfig
 from lerenet.network.metal.backbone import MetalBackbone
 from lerenet.network.metal.ifm import IFM
 from lerenet.network.metal.mpe import MPE
-from lerenet.network.metal.mpr import MPR
+from lerenet.network.metal.mpr import MPR, QUERY_NODES
 from lerenet.network.metal.names import fitted
 from lerenet.network.metal.prior import Prior
 from lerenet.network.metal.support import SupportPool
@@ -31,6 +31,7 @@ def build_metal_parts(config: NetworkConfig) -> dict[str, Any]:
         "prior": prior,
         "ifm": IFM(3 * h + prior.n_out, h),
         "fitted": fitted(len(channels)),
+        "frame_means": (QUERY_NODES,),
         "stride_multiple": _STRIDE,
         "mean": _MEAN,
         "std": _STD,

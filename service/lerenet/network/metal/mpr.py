@@ -12,7 +12,9 @@ from lerenet.network.features import Features
 from lerenet.network.layers import MOMENTUM, full_precision, on_grid
 from lerenet.network.metal.names import FINEST, NODES, descriptor
 
-_QUERY_NODES = "mpr_nodes"
+QUERY_NODES = "mpr_nodes"
+"""Name of the query's nodes among the features' shared terms: means over its cells, (B, V, V)."""
+
 _ASSIGNMENTS = "mpr_assignments"
 _PASSED_ON = "mpr_query"
 
@@ -57,11 +59,11 @@ class MPR(nn.Module):
         states, assignments = self._project(features.shared[descriptor(FINEST)])
         with full_precision(states):
             nodes = states @ assignments.mT / assignments.shape[2]
-        return {_QUERY_NODES: nodes, _ASSIGNMENTS: assignments, _PASSED_ON: self.pass_on(features.maps[FINEST])}
+        return {QUERY_NODES: nodes, _ASSIGNMENTS: assignments, _PASSED_ON: self.pass_on(features.maps[FINEST])}
 
     def forward(self, query: Features, encoding: SupportEncoding) -> Tensor:
         """P queries with P encodings to (P, h, h', w')."""
-        nodes = torch.cat([encoding.tensors[NODES], query.shared[_QUERY_NODES]], dim=2)
+        nodes = torch.cat([encoding.tensors[NODES], query.shared[QUERY_NODES]], dim=2)
         related = nodes + self.adjacency(nodes.mT).mT
         merged = self.merge(self.state_update(related.relu()).mT).mT  # (P, V, V)
         reasoned = merged @ query.shared[_ASSIGNMENTS]
