@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
+import contextlib
 import json
 import os
 import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
+from threading import Barrier, BrokenBarrierError, Thread
 
-import httpx
 import pytest
 
 from lerenet.bench.answers import Answer
-from lerenet.bench.load import closed_loop, main, open_loop, send
+from lerenet.bench.load import Callers, closed_loop, main, message_of, open_loop
 from lerenet.bench.usage import Usage
 
 
@@ -56,13 +55,13 @@ def url() -> Iterator[str]:
     server.server_close()
 
 
-async def _post(url: str, body: bytes, **envelope: str) -> Answer:
-    async with httpx.AsyncClient() as client:
-        return await send(client, url, body, "image/png", **envelope)
+def _post(url: str, body: bytes, **envelope: str) -> Answer:
+    with contextlib.closing(Callers(url)) as callers:
+        return callers.send(message_of(body, "image/png", **envelope))
 
 
 def test_answer_holds_status_and_what_a_refusal_asks(url: str) -> None:
-    good, busy = asyncio.run(_post(url, b"good")), asyncio.run(_post(url, b"bad"))
+    good, busy = _post(url, b"good"), _post(url, b"bad")
     assert (good.status, good.retry_after_s) == (200, None)
     assert (busy.status, busy.retry_after_s) == (503, 3.0)
     assert good.latency_s > 0
@@ -70,46 +69,35 @@ def test_answer_holds_status_and_what_a_refusal_asks(url: str) -> None:
 
 @pytest.mark.parametrize("envelope", [{"form": "images"}, {"document": "images"}])
 def test_frame_goes_as_a_file_of_a_form_or_in_a_document(url: str, envelope: dict[str, str]) -> None:
-    good, busy = (asyncio.run(_post(url, body, **envelope)) for body in (b"good", b"bad"))
+    good, busy = (_post(url, body, **envelope) for body in (b"good", b"bad"))
     assert (good.status, busy.status) == (200, 503)
 
 
 def test_lost_connection_is_an_answer_with_status_0() -> None:
-    assert asyncio.run(_post("http://127.0.0.1:9/", b"good")).status == 0
+    assert _post("http://127.0.0.1:9/", b"good").status == 0
 
 
 def test_closed_loop_keeps_so_many_requests_under_way() -> None:
-    under_way, most, numbers = 0, 0, []
+    together, numbers = Barrier(3), []
 
-    async def post(number: int) -> Answer:
-        nonlocal under_way, most
-        under_way += 1
-        most = max(most, under_way)
+    def post(number: int) -> Answer:
         numbers.append(number)
-        await asyncio.sleep(0)
-        under_way -= 1
+        with contextlib.suppress(BrokenBarrierError):  # breaks when the first caller has come to its end
+            together.wait(timeout=0.2)
         return Answer(0.0, 1.0, 200)
 
-    answers = asyncio.run(closed_loop(post, 3, time.monotonic() + 0.05))
-    assert most == 3
+    answers = closed_loop(post, 3, time.monotonic() + 0.05)
     assert len(answers) == len(numbers) == len(set(numbers)) > 3
 
 
 def test_open_loop_sends_whatever_comes_back() -> None:
-    async def run() -> list[Answer]:
-        held: list[asyncio.Event] = []
+    all_sent = Barrier(5)  # nobody is answered before the last has been sent
 
-        async def post(number: int) -> Answer:
-            held.append(asyncio.Event())
-            if len(held) == 5:  # nobody is answered before the last has been sent
-                for event in held:
-                    event.set()
-            await held[number].wait()
-            return Answer(0.0, 1.0, 200)
+    def post(number: int) -> Answer:
+        all_sent.wait(timeout=10)
+        return Answer(0.0, 1.0, 200)
 
-        return await open_loop(post, 1000.0, time.monotonic() + 0.0045)
-
-    assert len(asyncio.run(run())) == 5
+    assert len(open_loop(post, 1000.0, time.monotonic() + 0.0045)) == 5
 
 
 def test_figures_are_written_with_the_usage_of_a_process(url: str, tmp_path: Path) -> None:
