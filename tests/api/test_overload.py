@@ -91,6 +91,28 @@ async def test_a_full_queue_answers_503_with_retry_after(
     assert [(await each).status_code for each in (running, waiting)] == [200, 200]
 
 
+@pytest.mark.parametrize("root_path", ["", "/lerenet"])
+async def test_a_full_queue_refuses_before_anything_is_decoded(
+    client_factory: ClientFactory, make_settings: Callable[..., Settings], root_path: str
+) -> None:
+    segmenter = GatedSegmenter()
+    settings = make_settings(max_queue_images=1, max_batch_images=1, root_path=root_path)
+    client = await client_factory(settings, engine_with(segmenter))
+    await register(client)
+    segmenter.gate.clear()
+    running = asyncio.create_task(segment(client))
+    await happens(segmenter.entered)
+    waiting = asyncio.create_task(segment(client))
+    await reaches(lambda: client.runtime.require_ready().queue.depth == 1)
+
+    refused = await client.post("/segment", content=b"no image", headers={"Content-Type": "image/png"})
+
+    assert_problem(refused, 503, "queue_full")
+    assert 'route="/segment"' in (await client.get("/metrics")).text
+    segmenter.gate.set()
+    await asyncio.gather(running, waiting)
+
+
 async def test_a_request_past_its_deadline_answers_504(
     client_factory: ClientFactory, make_settings: Callable[..., Settings]
 ) -> None:

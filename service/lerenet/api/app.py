@@ -9,6 +9,7 @@ from fastapi import FastAPI
 
 from lerenet import __version__
 from lerenet.api.documents import install_openapi
+from lerenet.api.doorkeeper import Doorkeeper
 from lerenet.api.envelope import Envelope
 from lerenet.api.errors import install_error_answers
 from lerenet.api.routes import operations, page, segment, support
@@ -61,6 +62,7 @@ def create_app(
         redoc_url=None,
     )
     app.state.runtime = runtime
+    app.add_middleware(Doorkeeper, runtime=runtime, route=segment.ROUTE)
     app.add_middleware(Envelope, runtime=runtime)
     install_error_answers(app)
     for routes in (support, segment, operations, page):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, Generic
 
+from lerenet.inference import refusals
 from lerenet.inference.attempts import Batch, BatchRunner
 from lerenet.inference.waiting import Entry, Job, Result, WaitingLine
 
@@ -106,7 +107,25 @@ class Agenda(Generic[Job, Result]):
         waiting_s = self._runner.forecast.seconds(weight, math.ceil(n_batches))
         return None if waiting_s is None else (self._device_free_in_s() or 0.0) + waiting_s
 
-    def misses(self, entries: Sequence[Entry[Job, Result]]) -> float | None:
+    @property
+    def retry_after_s(self) -> float:
+        """When all that waits should be done, in seconds from now."""
+        seconds = self.drained_in_s()
+        return refusals.UNKNOWN_RETRY_S if seconds is None else seconds
+
+    def refuse_when_full(self, line: WaitingLine[Any, Any], entries: Sequence[Entry[Any, Any]]) -> None:
+        """Refuses what would join a line when there is no room, and jobs that would not be done by their deadline.
+
+        Raises:
+            QueueFull: Says which, and when to ask again.
+        """
+        if not line.has_room(entries):
+            raise refusals.line_full(len(line), len(entries), self.retry_after_s)
+        done_in_s = self._misses(entries) if line is self.jobs else None
+        if done_in_s is not None:
+            raise refusals.hopeless(self.n_jobs, done_in_s, self.retry_after_s)
+
+    def _misses(self, entries: Sequence[Entry[Job, Result]]) -> float | None:
         """When `entries` would be done, in seconds from now, if that is past a deadline of theirs; else None.
 
         With nobody in front it is left to the device: a forecast never held against the truth would refuse for ever.

@@ -130,6 +130,13 @@ class Batcher(Generic[Job, Result]):
         self._admit(self._agenda.jobs, entries)
         return [entry.future for entry in entries]
 
+    def check_room(self, deadline: float) -> None:
+        """Refuses as `submit_all` would refuse the smallest job with this deadline, before any work goes into it."""
+        smallest = [Entry[Any, Any](None, 0, deadline, self._clock())]
+        with self._changed:
+            self._refuse_when_ending()
+            self._agenda.refuse_when_full(self._agenda.jobs, smallest)
+
     def call(self, fn: Callable[[], Value], *, deadline: float | None = None) -> Future[Value]:
         """Runs `fn` on the device thread between two batches. Refuses and drops as `submit_all` does."""
         entry = Entry[Any, Value](fn, 0, deadline, self._clock())
@@ -184,8 +191,7 @@ class Batcher(Generic[Job, Result]):
     def retry_after_s(self) -> float:
         """Forecast of the time until all jobs that wait or run are done, in seconds."""
         with self._changed:
-            seconds = self._agenda.drained_in_s()
-        return refusals.UNKNOWN_RETRY_S if seconds is None else seconds
+            return self._agenda.retry_after_s
 
     # -- admission
 
@@ -196,11 +202,7 @@ class Batcher(Generic[Job, Result]):
                 self._refuse_when_ending()
                 # also with room to spare: what nobody waits for holds its image until it is swept
                 late = line.sweep(self._clock())
-                if not line.has_room(entries):
-                    raise refusals.line_full(len(line), len(entries), self.retry_after_s)
-                done_in_s = self._agenda.misses(entries) if line is self._agenda.jobs else None
-                if done_in_s is not None:
-                    raise refusals.hopeless(self._agenda.n_jobs, done_in_s, self.retry_after_s)
+                self._agenda.refuse_when_full(line, entries)
                 line.join(entries)
                 self._changed.notify()
                 self._staging.rouse()
@@ -243,9 +245,8 @@ class Batcher(Generic[Job, Result]):
         return self._outstanding.has_room(self._agenda.next_result_weight)
 
     def _sweep(self) -> list[Entry[Any, Any]]:
-        now = self._clock()
         with self._changed:
-            return [*self._agenda.calls.sweep(now), *self._agenda.jobs.sweep(now)]
+            return [*self._agenda.calls.sweep(self._clock()), *self._agenda.jobs.sweep(self._clock())]
 
     def _run_next_call(self) -> None:
         with self._changed:

@@ -71,6 +71,10 @@ class DeviceQueue:
         )
         engine.heartbeat.listener = self._batcher.beat
 
+    def check_room(self, deadline: float) -> None:
+        """Refuses, as `submit` would, what even the smallest job would meet now."""
+        self._batcher.check_room(deadline)
+
     def submit(self, jobs: Sequence[SegmentationJob], deadline: float) -> list[Future[TimedMaps]]:
         """Queues jobs, all or none.
 

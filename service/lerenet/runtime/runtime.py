@@ -219,6 +219,15 @@ class Runtime:
                 )
                 raise DeadlineExceeded(detail, retry_after_s=self._retry_after_s()) from err
 
+    def check_room(self, deadline: float) -> None:
+        """Refuses images that the device will not come to before a deadline, a monotonic time in seconds.
+
+        Raises:
+            QueueFull: No room, or no time.
+            Loading, Draining, DeviceFailed: Nothing is admitted now.
+        """
+        self.require_ready().queue.check_room(deadline)
+
     async def read_support(self, work: Work, files: SupportFiles) -> tuple[list[ShotUpload], list[NormalUpload]]:
         """Decodes the files of a registration; raises as `uploads.read_support` does."""
         return await read_support(files, work.limits, self._decoders)

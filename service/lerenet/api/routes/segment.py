@@ -9,6 +9,7 @@ from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
+from fastapi.routing import APIRoute
 
 from lerenet import errors
 from lerenet.api.dependencies import ReadyRuntimeDep
@@ -147,3 +148,7 @@ async def _as_png(request: Request, runtime: Runtime, work: Work, asked: _Asked)
 
 def _listed(values: Sequence[object]) -> str:
     return ",".join(map(str, values))
+
+
+(ROUTE,) = (route for route in router.routes if isinstance(route, APIRoute))
+"""The one route there is."""
