@@ -60,6 +60,11 @@ def test_a_device_that_is_not_there_is_refused(make_settings: Callable[..., Sett
         build_engine(make_settings(device="cuda:99"))
 
 
+def test_graphs_without_a_cuda_device_are_refused(make_settings: Callable[..., Settings]) -> None:
+    with pytest.raises(ConfigurationError, match="needs a CUDA device"):
+        build_engine(make_settings(device="cpu", acceleration="cuda_graphs"))
+
+
 def test_a_cpu_has_no_device_memory() -> None:
     if not torch.cuda.is_initialized():
         assert device_memory_bytes() == {}

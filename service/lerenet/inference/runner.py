@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 import torch
 from torch import Tensor
 
+from lerenet.inference.acceleration import Acceleration, accelerated
 from lerenet.inference.upload import Upload
 from lerenet.network import Features, SupportEncoding, foreground_logit
 
@@ -42,6 +43,7 @@ class NetworkRunner:
         precision: See `settled_precision`.
         max_batch_pixels: Pixels that go through the network at once.
         on_progress: Called after each run of the network.
+        acceleration: Of the part that comes once per image; see `accelerated`.
     """
 
     def __init__(
@@ -52,8 +54,10 @@ class NetworkRunner:
         precision: Precision,
         max_batch_pixels: int,
         on_progress: Callable[[], None],
+        acceleration: Acceleration = "none",
     ) -> None:
         self._network = network
+        self._features = accelerated(network.features, acceleration)
         self._device = device
         self._is_bf16 = settled_precision(precision, device) == "bf16"
         self._max_batch_pixels = max_batch_pixels
@@ -67,7 +71,7 @@ class NetworkRunner:
     def features_of(self, upload: Upload) -> Features:
         """Features of one batch of crops."""
         with self._autocast():
-            features = self._network.features(upload.images(self._device))
+            features = self._features(upload.images(self._device))
         self._on_progress()
         return features
 

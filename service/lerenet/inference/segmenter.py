@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from lerenet.imaging import Image, Shot
+    from lerenet.inference.acceleration import Acceleration
     from lerenet.inference.protocol import FewShotNetwork
     from lerenet.inference.trials import SupportTrials, Trial
     from lerenet.network import SupportEncoding
@@ -54,6 +55,7 @@ class Segmenter:
         max_batch_pixels: Pixels, at the working scale, that go through the network at once.
         ladder: Working scales to choose from.
         on_progress: Called after each run of the network, many times in a long call: a sign of life.
+        acceleration: Of what the network does once per image; see `accelerated`.
     """
 
     def __init__(
@@ -68,13 +70,19 @@ class Segmenter:
         max_batch_pixels: int = MAX_BATCH_PIXELS,
         ladder: Sequence[float] = LADDER,
         on_progress: Callable[[], None] = lambda: None,
+        acceleration: Acceleration = "none",
     ) -> None:
         if isinstance(network, nn.Module) and any(
             m.training for m in network.modules() if isinstance(m, nn.BatchNorm2d)
         ):
             raise ValueError("the network is in training mode: call its eval() first")
         self._runner = NetworkRunner(
-            network, device, precision=precision, max_batch_pixels=max_batch_pixels, on_progress=on_progress
+            network,
+            device,
+            precision=precision,
+            max_batch_pixels=max_batch_pixels,
+            on_progress=on_progress,
+            acceleration=acceleration,
         )
         self._mapmaker = Mapmaker(self._runner, getattr(network, "frame_means", ()))
         self._confidence = Confidence(*(getattr(network, "confidence", None) or PLAIN))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 
+from lerenet.errors import ConfigurationError
 from lerenet.inference.device import choose_device
 from lerenet.inference.runner import MAX_BATCH_PIXELS, settled_precision
 from lerenet.inference.segmenter import Segmenter
@@ -114,8 +115,17 @@ def build_engine(settings: Settings) -> Engine:
     network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     max_batch_pixels = settings.max_batch_pixels or BATCH_PIXELS.get(device.type, BATCH_PIXELS["cuda"])
     heartbeat = Heartbeat()
+    if settings.acceleration == "cuda_graphs" and device.type != "cuda":
+        raise ConfigurationError(
+            f"acceleration cuda_graphs needs a CUDA device, and this is {device}: use none or compile"
+        )
     segmenter = Segmenter(
-        network, device, precision=settings.precision, max_batch_pixels=max_batch_pixels, on_progress=heartbeat
+        network,
+        device,
+        precision=settings.precision,
+        max_batch_pixels=max_batch_pixels,
+        on_progress=heartbeat,
+        acceleration=settings.acceleration,
     )
     return Engine(
         segmenter,
