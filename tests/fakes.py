@@ -27,14 +27,14 @@ class LevelSegmenter:
         self.n_encoded = 0
         self.n_segmented = 0
 
-    def encode(self, shots: Sequence[Shot], normals: Sequence[Image] = ()) -> ClassEncoding:
+    def encode_unfitted(self, shots: Sequence[Shot]) -> ClassEncoding:
         self.n_encoded += 1
         marked = np.concatenate([_grey(shot.image)[shot.mask == 1] for shot in shots])
         return ClassEncoding(1.0, SupportEncoding({"level": torch.tensor([float(np.median(marked))])}))
 
     def encode_in_steps(self, shots: Sequence[Shot], normals: Sequence[Image] = ()) -> Iterator[ClassEncoding | None]:
         yield None
-        yield self.encode(shots, normals)
+        yield self.encode_unfitted(shots)
 
     def assess(self, shots: Sequence[Shot], normals: Sequence[Image], encoding: ClassEncoding) -> Assessment:
         return Assessment(0.6, 0.75) if len(shots) > 1 else Assessment()

@@ -316,7 +316,7 @@ class PatientSegmenter(LevelSegmenter):
                 break
             time.sleep(0.01)
             yield None
-        yield self.encode(shots, normals)
+        yield self.encode_unfitted(shots)
 
 
 async def test_frames_are_segmented_while_a_class_is_being_registered(

@@ -41,6 +41,15 @@ def test_a_service_is_measured_against_its_network(tmp_path: Path) -> None:
     assert "over a bare forward pass" in result.output
 
 
+def test_a_start_is_held_against_the_least_there_is(tmp_path: Path) -> None:
+    result = run("bench", "start", "--rounds", 1, "--out", tmp_path / "bench")
+
+    assert result.exit_code in (0, 1), result.output
+    [scenario] = json.loads((tmp_path / "bench/bench.json").read_text(encoding="utf-8"))["scenarios"]
+    assert all(row["s"] > 0 for row in scenario["rows"])
+    assert "over imports and weights" in result.output
+
+
 def test_tuning_tells_settings_or_that_the_defaults_do(tmp_path: Path) -> None:
     result = run("bench", "--tune", "--seconds", 0.5, "--out", tmp_path / "bench")
 

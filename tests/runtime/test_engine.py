@@ -76,7 +76,7 @@ def test_a_segmenter_gives_signs_of_life(settings: Settings) -> None:
     beats: list[int] = []
     engine.heartbeat.listener = lambda: beats.append(1)
 
-    engine.segmenter.encode([Shot(image, np.ones_like(image))])
+    engine.segmenter.encode_unfitted([Shot(image, np.ones_like(image))])
 
     assert beats
 

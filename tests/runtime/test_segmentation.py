@@ -47,7 +47,7 @@ def stripes() -> Image:
 def resolved(level: int) -> ResolvedClass[ClassEncoding]:
     image = np.full((4, 4), level, np.uint8)
     record = new_class(f"level{level}", (), (), Parameters())
-    return ResolvedClass(record, LevelSegmenter().encode([Shot(image, np.ones_like(image))]), 0.5)
+    return ResolvedClass(record, LevelSegmenter().encode_unfitted([Shot(image, np.ones_like(image))]), 0.5)
 
 
 async def run(
@@ -103,7 +103,7 @@ def test_finding_follows_the_least_score_of_the_class_unless_the_request_has_its
     q = np.zeros((20, 20), np.uint8)
     q[5:9, 5:9] = 204  # 16 px of p = 0.8, of which 4 are left at half the scale
     record = new_class("pits", (), (), Parameters())
-    encoding = ClassEncoding(0.5, LevelSegmenter().encode([Shot(q, np.ones_like(q))]).encoding)
+    encoding = ClassEncoding(0.5, LevelSegmenter().encode_unfitted([Shot(q, np.ones_like(q))]).encoding)
     unsure = ResolvedClass(record, encoding, 0.5, min_score=0.6, confidence=(-2.0, 1.0, 0.0))
     sure_of_area = replace(unsure, confidence=(-2.0, 1.0, 1.5))
 

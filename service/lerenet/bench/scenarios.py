@@ -2,106 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import statistics
-import subprocess
-import sys
-from dataclasses import dataclass
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING
 
-from lerenet.bench.bare import BareNetwork, for_a_while
-from lerenet.bench.material import SIDE_PX, as_png, draw_frames, draw_shots, write_frames
+from lerenet.bench.bare import for_a_while
+from lerenet.bench.life import endurance, start
+from lerenet.bench.material import draw_frames
 from lerenet.bench.report import ScenarioResult, Verdict
+from lerenet.bench.service import N_SHOTS, load_row
 from lerenet.inference.tiles import cut_frame
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-    from pathlib import Path
+    from collections.abc import Callable, Mapping
 
-    import torch
-
-    from lerenet.imaging import Image
-    from lerenet.network import LERENet
+    from lerenet.bench.service import Bench
 
 MANY_CLASSES = 64
-N_SHOTS = 5
 BATCH = 16
-LEAST_SLOW_S = 10.0
-
-
-class Registers(Protocol):
-    """What is asked of a client: `lerenet.client.Client`."""
-
-    def register(self, name: str, shots: Sequence[tuple[Any, Any]]) -> object:
-        """Registers a class."""
-
-
-@dataclass(frozen=True, eq=False)
-class Bench:
-    """A running service, and what to hold it against.
-
-    Attributes:
-        url: Of the service.
-        pid: Its process.
-        client: Registers classes.
-        network: What the service runs, here.
-        device: Where `network` is.
-        folder: For frames and figures.
-        seconds: Length of one window of load.
-        n_rounds: Windows of each kind, bare network and service in turns.
-    """
-
-    url: str
-    pid: int
-    client: Registers
-    network: LERENet
-    device: torch.device
-    folder: Path
-    seconds: float = 10.0
-    n_rounds: int = 3
-
-    def register(self, n_classes: int, n_shots: int = N_SHOTS) -> str:
-        """Registers classes that are not there yet; their names with commas, the first `n_classes`."""
-        names = []
-        for index, shots in enumerate(draw_shots(n_classes, n_shots)):
-            names.append(f"bench-{n_shots}-{index}")
-            self.client.register(names[-1], [(as_png(shot.image), as_png(shot.mask * 255)) for shot in shots])
-        return ",".join(names)
-
-    def bare(self, n_classes: int = 1, n_shots: int = N_SHOTS) -> BareNetwork:
-        """The network with the same classes."""
-        return BareNetwork.prepared(self.network, draw_shots(n_classes, n_shots), self.device)
-
-    def load(
-        self, classes: str, frames: Sequence[Image], *options: str, seconds: float | None = None
-    ) -> Mapping[str, Any]:
-        """Figures of a window of load, from a client in a process of its own."""
-        height, width = frames[0].shape[:2]
-        folder = write_frames(list(frames), self.folder / f"{height}x{width}")
-        command = [sys.executable, "-m", "lerenet.bench.load", "--url", f"{self.url}/segment?classes={classes}"]
-        command += [
-            "--frames",
-            str(folder),
-            "--pid",
-            str(self.pid),
-            "--seconds",
-            str(seconds or self.seconds),
-            *options,
-        ]
-        done = subprocess.run(command, check=True, capture_output=True, text=True)
-        found: Mapping[str, Any] = json.loads(done.stdout)
-        return found
-
-    @property
-    def slow_s(self) -> float:
-        """Length of a window in which answers take seconds each, on a CPU: some must fall into it."""
-        return max(self.seconds, LEAST_SLOW_S)
-
-    @cached_property
-    def frames(self) -> list[Image]:
-        """Small frames."""
-        return draw_frames(SIDE_PX, SIDE_PX)
 
 
 def throughput(bench: Bench) -> ScenarioResult:
@@ -116,7 +33,7 @@ def throughput(bench: Bench) -> ScenarioResult:
             found = bench.load(classes, bench.frames, "--concurrency", str(n_callers))
             cpu.append(found["cpu_s_per_frame"])
         ratios.append(statistics.median(cpu) / statistics.median(own))
-        rows.append(_row(f"{n_callers} callers", found, ratios[-1], bare_ms=1e3 * statistics.median(own)))
+        rows.append(load_row(f"{n_callers} callers", found, ratios[-1], bare_ms=1e3 * statistics.median(own)))
     claim = f"CPU seconds per frame with {BATCH} callers, over the bare network in batches of {BATCH}"
     return ScenarioResult("throughput", tuple(rows), (Verdict(claim, ratios[-1], 1.15),))
 
@@ -131,7 +48,7 @@ def latency(bench: Bench) -> ScenarioResult:
         found = bench.load(classes, bench.frames, "--concurrency", "1")
         served.append(found["p50_ms"])
     extra_ms = statistics.median(served) - 1e3 * statistics.median(own)
-    row = _row(
+    row = load_row(
         "1 caller", found, statistics.median(served) / (1e3 * statistics.median(own)), 1e3 * statistics.median(own)
     )
     bound_ms = 2.0 if bench.device.type == "cuda" else 3.0
@@ -147,7 +64,7 @@ def classes(bench: Bench) -> ScenarioResult:
         found = bench.load(",".join(names[:n_classes]), bench.frames, "--concurrency", "4", seconds=bench.slow_s)
         one_s = one_s or found["cpu_s_per_frame"]
         ratio = found["cpu_s_per_frame"] / one_s
-        rows.append(_row(f"{n_classes} classes", found, ratio))
+        rows.append(load_row(f"{n_classes} classes", found, ratio))
         if n_classes in bounds:
             verdicts.append(Verdict(f"cost of {n_classes} classes over one", ratio, bounds[n_classes]))
     return ScenarioResult("classes", tuple(rows), tuple(verdicts))
@@ -179,7 +96,7 @@ def large(bench: Bench) -> ScenarioResult:
     # with answers of seconds each, those that the window's end cuts through must count
     frames_per_s = found["n_answered"] / (found["seconds"] + found["drained_s"])
     ratio = frames_per_s * n_tiles * statistics.median(own)
-    row = _row("1,024 x 4,096 px", found, ratio, 1e3 * statistics.median(own))
+    row = load_row("1,024 x 4,096 px", found, ratio, 1e3 * statistics.median(own))
     return ScenarioResult(
         "large", (row,), (Verdict("tiles a second over the bare network's", ratio, 0.85, is_floor=True),)
     )
@@ -194,7 +111,7 @@ def overload(bench: Bench) -> ScenarioResult:
         classes, bench.frames, "--rate", f"{rate:.1f}", "--probe", f"{bench.url}/livez", seconds=3 * bench.seconds
     )
     goodput = found["throughput"] / full["throughput"]
-    rows = (_row("16 callers", full, 1.0), _row(f"{rate:.0f} a second", found, goodput))
+    rows = (load_row("16 callers", full, 1.0), load_row(f"{rate:.0f} a second", found, goodput))
     forecast = found["retry_ratio"] or 0.0
     verdicts = (
         Verdict("answers a second over the capacity", goodput, 0.95, is_floor=True),
@@ -207,21 +124,9 @@ def overload(bench: Bench) -> ScenarioResult:
 
 
 SCENARIOS: Mapping[str, Callable[[Bench], ScenarioResult]] = {
-    each.__name__: each for each in (throughput, latency, shots, classes, large, overload)
+    each.__name__: each for each in (throughput, latency, shots, classes, large, overload, start, endurance)
 }
 """By name, in the order in which they run."""
 
-
-def _row(setting: str, found: Mapping[str, Any], ratio: float, bare_ms: float | None = None) -> dict[str, object]:
-    return {
-        "setting": setting,
-        "frames/s": found["throughput"],
-        "p50 ms": found["p50_ms"],
-        "p95 ms": found["p95_ms"],
-        "p99 ms": found["p99_ms"],
-        "CPU ms": None if found["cpu_s_per_frame"] is None else 1e3 * found["cpu_s_per_frame"],
-        "bare ms": bare_ms,
-        "ratio": ratio,
-        "peak RSS MiB": found["peak_rss_bytes"] / (1 << 20),
-        "answers": ", ".join(f"{status}: {n}" for status, n in found["statuses"].items()),
-    }
+UNASKED = tuple(name for name in SCENARIOS if name != endurance.__name__)
+"""Those that run when nobody names any: all but the one that takes twenty minutes."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
+import time
 from dataclasses import asdict, astuple, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 app = typer.Typer(add_completion=False)
 
 _QUICK_S, _QUICK_ROUNDS = 2.0, 1
+_START_POLL_S = 0.02
 
 
 @app.command()
@@ -32,7 +34,10 @@ def bench(
     context: typer.Context,
     scenarios: Annotated[
         list[str] | None,
-        typer.Argument(help="throughput, latency, shots, classes, large, overload.", show_default="all"),
+        typer.Argument(
+            help="throughput, latency, shots, classes, large, overload, start, endurance (20 minutes).",
+            show_default="all but endurance",
+        ),
     ] = None,
     seconds: Annotated[float, typer.Option(min=0.5, help="Length of one window of load.")] = 10.0,
     rounds: Annotated[int, typer.Option(min=1, help="Windows of service and bare network, in turns.")] = 3,
@@ -52,7 +57,8 @@ def bench(
     spin_briefly()
     import torch
 
-    from lerenet.bench.scenarios import SCENARIOS, Bench
+    from lerenet.bench.scenarios import SCENARIOS, UNASKED
+    from lerenet.bench.service import Bench
     from lerenet.inference.device import choose_device
     from lerenet.network.folding import fold_batch_norms
     from lerenet.network.weights import load_weights, shipped_weights
@@ -66,7 +72,8 @@ def bench(
     settings = load_settings()
     torch.set_num_threads(settings.threads or available_cpus())
     device = choose_device(settings.device)
-    network = load_weights(settings.weights or shipped_weights(), device)
+    weights = settings.weights or shipped_weights()
+    network = load_weights(weights, device)
     fold_batch_norms(network)
     keep_freed_memory()
     if tune:
@@ -82,16 +89,25 @@ def bench(
             client=client,
             network=network,
             device=device,
+            weights=weights,
             folder=out,
+            start_s=lambda: _start_s(context),
             seconds=_QUICK_S if quick else seconds,
             n_rounds=_QUICK_ROUNDS if quick else rounds,
         )
-        for name in scenarios or SCENARIOS:
+        for name in scenarios or UNASKED:
             results.append(SCENARIOS[name](measured))
             _show(results[-1])
     _write(results, out)
     if not all(verdict.holds for result in results for verdict in result.verdicts):
         raise typer.Exit(1)
+
+
+def _start_s(context: typer.Context) -> float:
+    started_s = time.monotonic()
+    with LocalService() as service, open_client(context, service.url) as client:
+        wait_until_ready(client, service.check_alive, poll_s=_START_POLL_S)
+        return time.monotonic() - started_s
 
 
 def _tune(network: LERENet, device: torch.device, seconds: float) -> None:

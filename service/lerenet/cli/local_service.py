@@ -103,7 +103,10 @@ def service_at(
 
 
 def wait_until_ready(
-    client: Client, check_alive: Callable[[], None] = lambda: None, timeout_s: float = START_S
+    client: Client,
+    check_alive: Callable[[], None] = lambda: None,
+    timeout_s: float = START_S,
+    poll_s: float = _POLL_S,
 ) -> None:
     """Waits while the service starts and loads its weights.
 
@@ -111,6 +114,7 @@ def wait_until_ready(
         client: Of the service.
         check_alive: Raises when waiting is vain.
         timeout_s: Longest wait, in seconds.
+        poll_s: Between two looks, in seconds.
 
     Raises:
         ServiceError: It failed to load, or the time is up.
@@ -125,7 +129,7 @@ def wait_until_ready(
             has_failed = isinstance(error, ServiceProblem) and error.code != "loading"
             if has_failed or time.monotonic() > deadline:
                 raise
-        time.sleep(_POLL_S)
+        time.sleep(poll_s)
 
 
 def _answers(client: Client) -> bool:

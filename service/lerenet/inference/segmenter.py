@@ -107,12 +107,17 @@ class Segmenter:
         assert encoding is not None
         return encoding
 
+    def encode_unfitted(self, shots: Sequence[Shot], normals: Sequence[Image] = ()) -> ClassEncoding:
+        """As `encode`, without fitting: in a fraction of the time, and less good."""
+        scale = choose_scale([shot.mask for shot in shots], self._ladder)
+        return ClassEncoding(scale, summarise_support(self._runner, self._view(shots, normals, scale)))
+
     def encode_in_steps(self, shots: Sequence[Shot], normals: Sequence[Image] = ()) -> Iterator[ClassEncoding | None]:
         """As `encode`, a short piece of work at a time: yields None after each, and the encoding at the end."""
-        scale = choose_scale([shot.mask for shot in shots], self._ladder)
         if not self._fitted:
-            yield ClassEncoding(scale, summarise_support(self._runner, self._view(shots, normals, scale)))
+            yield self.encode_unfitted(shots, normals)
             return
+        scale = choose_scale([shot.mask for shot in shots], self._ladder)
         # a descent follows the order it is given, and the order of the shots must not matter
         in_order = sorted(shots, key=lambda shot: (shot.image.tobytes(), shot.mask.tobytes()))
         trials = self._trials(in_order, normals, scale, varied)

@@ -34,11 +34,11 @@ BATCH_PIXELS = {"cpu": MAX_BATCH_PIXELS, "cuda": 4 * MAX_BATCH_PIXELS}
 class RunsTheNetwork(Protocol):
     """What the runtime asks of a segmenter; all but `weigh`, `dump` and `load` belong to the device thread."""
 
-    def encode(self, shots: Sequence[Shot], normals: Sequence[Image] = ()) -> ClassEncoding:
-        """A support set as prototypes."""
-
     def encode_in_steps(self, shots: Sequence[Shot], normals: Sequence[Image] = ()) -> Iterator[ClassEncoding | None]:
-        """The same in short pieces of work: None after each, and the prototypes at the end."""
+        """A support set as prototypes, in short pieces of work: None after each, and the prototypes at the end."""
+
+    def encode_unfitted(self, shots: Sequence[Shot]) -> ClassEncoding:
+        """Prototypes that are quickly made, to try the device with."""
 
     def assess(self, shots: Sequence[Shot], normals: Sequence[Image], encoding: ClassEncoding) -> Assessment:
         """The suggested threshold of a support set."""

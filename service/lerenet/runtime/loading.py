@@ -151,6 +151,6 @@ async def _try_device(engine: Engine, queue: DeviceQueue) -> None:
     corner = np.s_[:WARM_UP_SHOT_PX, :WARM_UP_SHOT_PX]
     mask = np.zeros_like(image)
     mask[10:30, 10:30] = 1
-    encoding = await queue.call(lambda: engine.segmenter.encode([Shot(image[corner], mask[corner])]))
+    encoding = await queue.call(lambda: engine.segmenter.encode_unfitted([Shot(image[corner], mask[corner])]))
     prepared = engine.segmenter.prepare([SegmentationJob(image, (encoding,))])
     await queue.call(lambda: engine.segmenter.run(prepared))
