@@ -51,7 +51,7 @@ def test_segment_needs_no_extra(tmp_path: Path) -> None:
     (tmp_path / "plate.png").write_bytes(b"")
     # Port 1 answers nobody.
     loaded = modules_after("segment", str(tmp_path), "--url", "http://127.0.0.1:1", "--out", str(tmp_path / "out"))
-    assert "lerenet.cli.segment_run" in loaded
+    assert "lerenet.jobs.folder_job" in loaded
     assert loaded.isdisjoint({"torch", "fastapi", "pydantic_settings", "matplotlib", "scipy", "structlog"})
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from cli.conftest import Run, draw_bar
-from client.fake_service import LIMITS, FakeService, fields, problem
+from client.fake_service import LIMITS, REVISION, FakeService, fields, problem
 from lerenet.imaging import decode_image, decode_mask, encode_image_png
 
 
@@ -53,7 +53,7 @@ def test_one_file_is_segmented(run: Run, registered: Path, tmp_path: Path) -> No
 def test_options_reach_the_service(run: Run, registered: Path, service: FakeService) -> None:
     words = ("--class", "bars", "--threshold", 0.2, "--min-area", 7, "--12-bit")
     assert run("segment", registered / "0.png", *words).exit_code == 0
-    sent = {"classes": "bars", "threshold": "0.2", "min_area_px": "7", "bits": "12", "format": "coco_rle"}
+    sent = {"classes": f"bars@{REVISION}", "threshold": "0.2", "min_area_px": "7", "bits": "12", "format": "coco_rle"}
     assert fields(service.requests[-1]) == sent
 
 
@@ -85,7 +85,7 @@ def test_unknown_class_ends_the_run(run: Run, registered: Path, service: FakeSer
     result = run("segment", registered, "--class", "dents", "--jobs", 1, "--out", tmp_path / "out")
     assert result.exit_code == 1
     assert result.stderr.endswith("error: there is no class dents (404 unknown_class)\n")
-    assert report(tmp_path / "out")["results"] == []
+    assert not (tmp_path / "out").exists()
 
 
 def test_run_that_loses_its_service_keeps_what_it_has(
@@ -108,11 +108,33 @@ def test_run_that_loses_its_service_keeps_what_it_has(
 
 
 def test_failure_of_one_request_is_that_of_one_file(run: Run, registered: Path, service: FakeService) -> None:
-    service.answers = [problem(500, "internal_error", "something failed")]
+    service.segmentations = [problem(500, "internal_error", "something failed")]
     result = run("segment", registered, "--jobs", 1)
     assert result.exit_code == 1
     assert "0.png: something failed (500 internal_error)" in result.stderr
     assert "2 images segmented, 1 failed" in result.stdout
+
+
+def test_second_start_skips_what_is_done(run: Run, registered: Path, service: FakeService, tmp_path: Path) -> None:
+    (registered / "broken.png").write_bytes(b"no image")
+    run("segment", registered, "--out", tmp_path / "out")
+    service.requests.clear()
+    result = run("segment", registered, "--out", tmp_path / "out")
+    assert result.exit_code == 1
+    assert "4 of 4 files are done already: skipped" in result.stderr
+    assert "3 images segmented, 1 failed" in result.stdout
+    assert [request.url.path for request in service.requests] == ["/support"]
+
+
+def test_other_question_is_refused_until_restart(run: Run, registered: Path, tmp_path: Path) -> None:
+    words = ("segment", registered, "--out", tmp_path / "out")
+    run(*words)
+    refused = run(*words, "--threshold", 0.25)
+    assert refused.exit_code == 1
+    assert "threshold was not set and is 0.25" in refused.stderr
+    assert "restart" in refused.stderr
+    assert run(*words, "--threshold", 0.25, "--restart").exit_code == 0
+    assert report(tmp_path / "out")["threshold"] == 0.25
 
 
 def test_folder_without_images_is_bad_usage(run: Run, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from lerenet.errors import LERENetError
 from lerenet.imaging import ImageLimits, Mask, decode_image, decode_mask, encode_coco_rle
 
 BRIGHT = 200
+REVISION = "9f2d04c1a7be3358"
 CREATED_AT = "2026-03-02T08:15:30Z"
 LIMITS = ImageLimits()
 
@@ -30,10 +31,12 @@ class Part(NamedTuple):
 class FakeService:
     """Attributes:
     answers: Given first, in order, instead of what the service would say.
+    segmentations: The same for `/segment`.
     page_size: Classes on a page of the list.
     """
 
     answers: list[httpx.Response] = field(default_factory=list)
+    segmentations: list[httpx.Response] = field(default_factory=list)
     page_size: int = 100
     classes: dict[str, dict[str, Any]] = field(default_factory=dict)
     requests: list[httpx.Request] = field(default_factory=list)
@@ -78,7 +81,8 @@ class FakeService:
         following = shown[-1] if len(names) > len(shown) else None
         return httpx.Response(200, json={"classes": [self.classes[name] for name in shown], "next": following})
 
-    def _class(self, method: str, name: str) -> httpx.Response:
+    def _class(self, method: str, reference: str) -> httpx.Response:
+        name = reference.partition("@")[0]
         if name not in self.classes:
             return problem(404, "unknown_class", f"there is no class {name}")
         if method == "GET":
@@ -87,8 +91,10 @@ class FakeService:
         return httpx.Response(204)
 
     def _segment(self, request: httpx.Request) -> httpx.Response:
+        if self.segmentations:
+            return self.segmentations.pop(0)
         asked = fields(request).get("classes")
-        names = asked.split(",") if asked else sorted(self.classes)
+        names = [each.partition("@")[0] for each in asked.split(",")] if asked else sorted(self.classes)
         unknown = [name for name in names if name not in self.classes]
         if unknown:
             return problem(404, "unknown_class", f"there is no class {unknown[0]}")
@@ -136,7 +142,7 @@ def class_body(name: str, masks: list[Mask], normals: int = 0, threshold: float 
     ]
     return {
         "name": name,
-        "revision": "9f2d04c1a7be3358",
+        "revision": REVISION,
         "created_at": CREATED_AT,
         "description": "",
         "shots": shots,
@@ -167,7 +173,7 @@ def _found(mask: Mask) -> dict[str, Any]:
     box = list(_box(mask))
     area_px = int(mask.sum())
     return {
-        "revision": "9f2d04c1a7be3358",
+        "revision": REVISION,
         "score": 0.9,
         "threshold": 0.5,
         "area_px": area_px,

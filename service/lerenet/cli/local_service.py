@@ -1,4 +1,4 @@
-"""A service of one's own for a while: a child process on a free port, with a data folder that goes with it."""
+"""A service of one's own for a while: a child process on a free port, its registry temporary or a given one."""
 
 from __future__ import annotations
 
@@ -31,10 +31,12 @@ class LocalService:
 
     Args:
         command: Starts a service that obeys `LERENET_HOST`, `LERENET_PORT` and `LERENET_DATA_DIR`.
+        data_dir: Of its registry; None for one that goes with the service.
     """
 
-    def __init__(self, command: Sequence[str] = SERVE) -> None:
+    def __init__(self, command: Sequence[str] = SERVE, data_dir: Path | None = None) -> None:
         self._command = command
+        self._data_dir = data_dir
         self.url = ""
 
     def __enter__(self) -> Self:
@@ -42,7 +44,7 @@ class LocalService:
         port = _free_port()
         self.url = f"http://127.0.0.1:{port}"
         self._log = Path(self._folder.name) / "service.log"
-        data_dir = Path(self._folder.name) / "data"
+        data_dir = self._data_dir or Path(self._folder.name) / "data"
         own = {"HOST": "127.0.0.1", "PORT": port, "DATA_DIR": data_dir, "ROOT_PATH": "", "LOG_FORMAT": "text"}
         environment = os.environ | {f"LERENET_{name}": str(value) for name, value in own.items()}
         with self._log.open("wb") as log:
@@ -77,7 +79,11 @@ class LocalService:
 
 @contextmanager
 def service_at(
-    url: str, connect: Callable[[str], Client], tell: Callable[[str], None], command: Sequence[str] = SERVE
+    url: str,
+    connect: Callable[[str], Client],
+    tell: Callable[[str], None],
+    command: Sequence[str] = SERVE,
+    data_dir: Path | None = None,
 ) -> Iterator[Client]:
     """A client of the service at `url`, or of one that runs for as long as this context.
 
@@ -86,6 +92,7 @@ def service_at(
         connect: Makes a client.
         tell: Takes a line for people.
         command: Starts a service.
+        data_dir: Of its registry; None for a temporary one.
 
     Raises:
         ServiceError: The service found is in trouble, or ours does not start.
@@ -97,7 +104,7 @@ def service_at(
             yield client
             return
     tell(f"no service at {url}: starting one")
-    with _termination_as_exit(), LocalService(command) as service, connect(service.url) as client:
+    with _termination_as_exit(), LocalService(command, data_dir) as service, connect(service.url) as client:
         wait_until_ready(client, service.check_alive)
         yield client
 

@@ -1,8 +1,11 @@
-"""`lerenet segment`: a file or a folder through a running service."""
+"""`lerenet segment`: a file or a folder through a service, in as many starts as it takes."""
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -12,7 +15,9 @@ from lerenet.cli.display import print_table, progress_bar
 from lerenet.cli.options import DEFAULT_URL, MinArea, Threshold, Url, open_client
 
 if TYPE_CHECKING:
-    from lerenet.cli.segment_run import SegmentRun
+    from lerenet.client import Client
+    from lerenet.jobs import FolderJob
+    from lerenet.jobs.totals import Totals
 
 app = typer.Typer(add_completion=False)
 
@@ -31,42 +36,68 @@ def segment(
     is_12_bit: Annotated[
         bool, typer.Option("--12-bit", help="16-bit grey files hold 12 bits, as many cameras write them.")
     ] = False,
+    restart: Annotated[bool, typer.Option("--restart", help="Do again what the results folder has already.")] = False,
     jobs: Annotated[int, typer.Option(min=1, help="Images under way at a time.")] = 4,
     url: Url = DEFAULT_URL,
 ) -> None:
-    """Find registered defects. Writes masks/CLASS/*.png, overlays/*.png and results.json into the results folder.
+    """Find registered defects. Writes masks, overlays, report.html, coco.json and results.json into the results folder.
 
-    A file that cannot be segmented is reported and passed over; the exit status is 1 then.
+    Stopped half way, the same command goes on where it ended. A file that cannot be segmented is reported and passed
+    over; the exit status is 1 then. Where nobody answers at the default address, a service on the classes in
+    LERENET_DATA_DIR runs for as long as it takes.
     """
-    from lerenet.cli.segment_run import SegmentRun, find_images
+    from lerenet.jobs import Asked, FolderJob, find_images
 
     paths = find_images(path)
     if not paths:
         raise typer.BadParameter(f"{path} holds no JPEG, PNG, BMP or TIFF")
-    out.mkdir(parents=True, exist_ok=True)
     bits: Literal[12, 16] = 12 if is_12_bit else 16
-    with open_client(context, url) as client:
-        run = SegmentRun(client, paths, out, classes=classes, threshold=threshold, min_area_px=min_area, bits=bits)
-        try:
-            _work_through(run, jobs)
-        finally:
-            run.write_report()
-    _print_summary(run)
-    if run.failures:
+    with _service(context, url) as client:
+        asked = Asked.of(client, classes, threshold=threshold, min_area_px=min_area, bits=bits)
+        with FolderJob(client, paths, out, asked, restart=restart) as job:
+            totals = _worked_through(job, jobs)
+    _print_summary(totals, out)
+    if totals.n_failed:
         raise typer.Exit(1)
 
 
-def _work_through(run: SegmentRun, jobs: int) -> None:
-    with progress_bar() as bar, ThreadPoolExecutor(jobs) as threads:
-        for report in bar.track(threads.map(run.segment, run.paths), total=len(run.paths), description="segmenting"):
-            run.reports.append(report)
-            if report.error is not None:
-                bar.console.print(f"{report.file}: {report.error}", markup=False, highlight=False, soft_wrap=True)
+@contextmanager
+def _service(context: typer.Context, url: str) -> Iterator[Client]:
+    """The service at an address; at the default one, where nobody answers, one on the classes of this machine."""
+    from lerenet.cli.local_service import service_at
+
+    connect = partial(open_client, context)
+    data_dir = Path(os.environ.get("LERENET_DATA_DIR") or "data")
+    has_own = url == DEFAULT_URL and data_dir.is_dir()  # whoever names a service wants that one
+    say = partial(typer.echo, err=True)
+    with service_at(url, connect, say, data_dir=data_dir) if has_own else connect(url) as client:
+        yield client
 
 
-def _print_summary(run: SegmentRun) -> None:
-    print_table(("class", "images with it", "regions", "marked, px"), run.totals())
-    n_failed = len(run.failures)
-    typer.echo(
-        f"{len(run.reports) - n_failed} images segmented{f', {n_failed} failed' if n_failed else ''}; see {run.out}"
-    )
+def _worked_through(job: FolderJob, n_under_way: int) -> Totals:
+    is_whole = False
+    try:
+        with progress_bar() as bar:
+            pending = [path for path in bar.track(job.paths, description="looking") if not job.is_done(path)]
+            n_done = len(job.paths) - len(pending)
+            if n_done:
+                bar.console.print(f"{n_done} of {len(job.paths)} files are done already: skipped", highlight=False)
+            task = bar.add_task("segmenting", total=len(job.paths), completed=n_done)
+            for outcome in job.run(pending, n_under_way):
+                bar.advance(task)
+                if outcome.error is not None:
+                    line = f"{outcome.file}: {outcome.error}"
+                    bar.console.print(line, markup=False, highlight=False, soft_wrap=True)
+        is_whole = True
+    finally:
+        totals = job.write_results()
+        if not is_whole:
+            typer.echo(f"stopped with {totals.n_to_do} files to do: the same command goes on there", err=True)
+    return totals
+
+
+def _print_summary(totals: Totals, out: Path) -> None:
+    rows = [(each.label, each.n_images, each.n_regions, each.area_px) for each in totals.classes]
+    print_table(("class", "images with it", "regions", "marked, px"), rows)
+    failed = f", {totals.n_failed} failed" if totals.n_failed else ""
+    typer.echo(f"{totals.n_segmented} images segmented{failed}; see {out / 'report.html'}")
