@@ -1,11 +1,15 @@
-"""The client of a running service: `Client("http://127.0.0.1:8000")`. Needs httpx, numpy, Pillow and pydantic only."""
+"""Clients of a running service: `Client("http://127.0.0.1:8000")`, and `AsyncClient` with the same calls for asyncio.
 
-from lerenet.client.client import Client
+They need httpx, numpy, Pillow and pydantic only.
+"""
+
+from lerenet.client.client import AsyncClient, Client
 from lerenet.client.problems import ServiceProblem
 from lerenet.client.results import ClassResult, FrameResult, Quality, Region, ShotSummary, SupportClass
 from lerenet.client.uploads import ImageSource, MaskSource
 
 __all__ = [
+    "AsyncClient",
     "ClassResult",
     "Client",
     "FrameResult",
