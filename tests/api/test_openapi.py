@@ -90,7 +90,8 @@ def test_segment_takes_a_form_or_a_raw_image(document: dict[str, Any]) -> None:
     assert set(operation["responses"]["200"]["content"]) == {"application/json", "image/png"}
     fields = operation["requestBody"]["content"]["multipart/form-data"]["schema"]["properties"]
     in_query = {parameter["name"] for parameter in operation["parameters"] if parameter["in"] == "query"}
-    assert in_query == {"classes", "threshold", "min_area_px", "min_score", "roi", "format", "bits"}
+    how = {"classes", "threshold", "min_area_px", "min_score", "roi", "format", "bits"}
+    assert in_query == how | {"station", "part", "timestamp", "metadata"}
     assert in_query == set(fields) - {"images"}
 
 

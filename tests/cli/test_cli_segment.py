@@ -137,6 +137,19 @@ def test_other_question_is_refused_until_restart(run: Run, registered: Path, tmp
     assert report(tmp_path / "out")["threshold"] == 0.25
 
 
+def test_metadata_is_sent_kept(run: Run, registered: Path, service: FakeService, tmp_path: Path) -> None:
+    words = ("--metadata", "station=press-3", "--metadata", "shift=late=2")
+    assert run("segment", registered / "0.png", *words, "--out", tmp_path / "out").exit_code == 0
+    sent = fields(service.requests[-1])
+    assert (sent["station"], json.loads(sent["metadata"])) == ("press-3", {"shift": "late=2"})
+    said = {"station": "press-3", "shift": "late=2"}
+    assert report(tmp_path / "out")["metadata"] == report(tmp_path / "out")["results"][0]["metadata"] == said
+
+
+def test_metadata_without_a_name_is_bad_usage(run: Run, registered: Path) -> None:
+    assert run("segment", registered, "--metadata", "press-3").exit_code == 2
+
+
 def test_folder_without_images_is_bad_usage(run: Run, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     assert run("segment", tmp_path / "empty").exit_code == 2

@@ -102,7 +102,10 @@ class FakeService:
             frames = [_frame(index, part, names) for index, part in enumerate(parts(request)) if part.filename]
         except LERENetError as err:
             return problem(422, err.code, err.detail, pointer="/images/0")
-        return httpx.Response(200, json={"request_id": "q-1", "weights": "ab" * 32, "results": frames})
+        metadata = {name: sent for name, sent in fields(request).items() if name in ("station", "part", "timestamp")}
+        metadata |= json.loads(fields(request).get("metadata", "{}"))
+        answer = {"request_id": "q-1", "weights": "ab" * 32, "metadata": metadata, "results": frames}
+        return httpx.Response(200, json=answer)
 
 
 def parts(request: httpx.Request) -> list[Part]:

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
@@ -129,6 +131,16 @@ def test_segment_sends_what_is_asked_for(client: Client, service: FakeService) -
         "bits": "12",
         "format": "coco_rle",
     }
+
+
+def test_segment_carries_metadata_there_and_back(client: Client, service: FakeService) -> None:
+    client.register("spots", [(PLATE, MASK)])
+    taken_at = datetime(2026, 3, 2, 8, 15, 30, tzinfo=UTC)
+    [frame] = client.segment([PLATE], metadata={"station": "press-3", "timestamp": taken_at, "exposure_ms": 4.5})
+    sent = fields(service.requests[-1])
+    assert (sent["station"], sent["timestamp"]) == ("press-3", "2026-03-02T08:15:30+00:00")
+    assert json.loads(sent["metadata"]) == {"exposure_ms": 4.5}
+    assert frame.metadata == {"station": "press-3", "timestamp": "2026-03-02T08:15:30+00:00", "exposure_ms": 4.5}
 
 
 def test_segment_decodes_probabilities(client: Client, service: FakeService) -> None:

@@ -58,6 +58,7 @@ CLASS_EXAMPLE: Document = {
 RESULT_EXAMPLE: Document = {
     "request_id": "line-3/000417",
     "weights": "5d3c1f0a" * 8,
+    "metadata": {"station": "press-3", "timestamp": "2026-03-02T08:15:30Z", "exposure_ms": 4.5},
     "results": [
         {
             "index": 0,

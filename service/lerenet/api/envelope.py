@@ -8,6 +8,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lerenet.api.errors import CODE_HEADER, INTERNAL_DETAIL, INTERNAL_ERROR, problem, problem_of
+from lerenet.api.inspection import as_logged
 from lerenet.errors import BodyTooLarge, LERENetError
 from lerenet.observability import Timings, accepted_request_id
 from lerenet.observability.request_id import request_context
@@ -73,6 +74,7 @@ class Envelope:
         metrics.observe_request(method=method, route=route, status=status, seconds=seconds, stages=timings.stages)
         if exchange.code is not None:
             metrics.count_problem(exchange.code)
+        metadata = exchange.scope.get("state", {}).get("metadata")
         log = _log.debug if route in QUIET_ROUTES else _log.info
         log(
             "request",
@@ -82,6 +84,7 @@ class Envelope:
             ms=round(1000 * seconds, 1),
             received_bytes=exchange.received_bytes,
             **({} if exchange.code is None else {"code": exchange.code}),
+            **({} if not metadata else {"metadata": as_logged(metadata)}),
         )
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, TypeVar, cast
 from fastapi.exceptions import RequestValidationError
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from lerenet.api.inspection import InspectionParameters
 from lerenet.runtime import SegmentationQuery
 from lerenet.support import UNSET, ParameterChanges, Parameters
 
@@ -52,7 +53,7 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class SegmentParameters(Strict):
+class SegmentParameters(Strict, InspectionParameters):
     """What `/segment` takes beside images, in the query or as form fields."""
 
     classes: Annotated[

@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from lerenet.api.inspection import Value
 from lerenet.support import RegisteredClass
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
@@ -163,6 +164,7 @@ class SegmentBody(Body):
 
     request_id: str | None
     weights: str | None = Field(description="Sha256 of the weights file")
+    metadata: dict[str, Value] = Field(default_factory=dict, description="Inspection metadata of the request")
     results: list[FrameResult]
 
 

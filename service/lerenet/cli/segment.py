@@ -36,6 +36,13 @@ def segment(
     is_12_bit: Annotated[
         bool, typer.Option("--12-bit", help="16-bit grey files hold 12 bits, as many cameras write them.")
     ] = False,
+    metadata: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="NAME=VALUE for the log and the results: station, part, timestamp or a name of your own; repeat it.",
+            show_default="none",
+        ),
+    ] = None,
     restart: Annotated[bool, typer.Option("--restart", help="Do again what the results folder has already.")] = False,
     jobs: Annotated[int, typer.Option(min=1, help="Images under way at a time.")] = 4,
     url: Url = DEFAULT_URL,
@@ -53,12 +60,21 @@ def segment(
         raise typer.BadParameter(f"{path} holds no JPEG, PNG, BMP or TIFF")
     bits: Literal[12, 16] = 12 if is_12_bit else 16
     with _service(context, url) as client:
-        asked = Asked.of(client, classes, threshold=threshold, min_area_px=min_area, bits=bits)
+        asked = Asked.of(
+            client, classes, threshold=threshold, min_area_px=min_area, bits=bits, metadata=_pairs(metadata or [])
+        )
         with FolderJob(client, paths, out, asked, restart=restart) as job:
             totals = _worked_through(job, jobs)
     _print_summary(totals, out)
     if totals.n_failed:
         raise typer.Exit(1)
+
+
+def _pairs(metadata: list[str]) -> dict[str, str]:
+    for pair in metadata:
+        if "=" not in pair:
+            raise typer.BadParameter(f"{pair!r} is no NAME=VALUE", param_hint="--metadata")
+    return dict(pair.split("=", 1) for pair in metadata)
 
 
 @contextmanager

@@ -4,6 +4,7 @@ They need httpx, numpy, Pillow and pydantic only.
 """
 
 from lerenet.client.client import AsyncClient, Client
+from lerenet.client.metadata import Metadata
 from lerenet.client.problems import ServiceProblem
 from lerenet.client.results import ClassResult, FrameResult, Quality, Region, ShotSummary, SupportClass
 from lerenet.client.uploads import ImageSource, MaskSource
@@ -15,6 +16,7 @@ __all__ = [
     "FrameResult",
     "ImageSource",
     "MaskSource",
+    "Metadata",
     "Quality",
     "Region",
     "ServiceProblem",

@@ -10,6 +10,7 @@ from urllib.parse import quote
 import httpx
 from pydantic import TypeAdapter, ValidationError
 
+from lerenet.client.metadata import Metadata, metadata_fields
 from lerenet.client.results import ClassPage, FrameResult, SegmentAnswer, SupportClass
 from lerenet.client.steps import Request, Steps, asked
 from lerenet.client.uploads import ImageSource, MaskSource, image_parts, mask_parts
@@ -111,6 +112,7 @@ def segment(
     roi: tuple[int, int, int, int] | None = None,
     bits: Literal[12, 16] = 16,
     mask: MaskForm = "binary",
+    metadata: Metadata | None = None,
 ) -> Steps[list[FrameResult]]:
     """Finds registered defects. All images are answered, or none.
 
@@ -123,6 +125,8 @@ def segment(
         roi: `(x, y, w, h)` in pixels as displayed: only this part of each image is looked at.
         bits: Depth of 16-bit grey images.
         mask: What each result holds as its mask: see `ClassResult.mask`.
+        metadata: Of the inspection, for the service's log and the results: `station`, `part`, `timestamp` (ISO 8601)
+            and fields of your own with texts, numbers, booleans or None.
 
     Returns:
         One result for each image, in order.
@@ -137,10 +141,12 @@ def segment(
         roi=None if roi is None else ",".join(map(str, roi)),
         bits=bits,
         format=_FORMATS[mask],
+        **metadata_fields(metadata or {}),
     )
     request = Request("POST", "/segment", [*image_parts("images", images)], fields)
     answer = _parsed(_ANSWER, (yield from asked(request)))
-    return [replaced(frame, weights=answer.weights, request_id=answer.request_id) for frame in answer.results]
+    weights, request_id, said = answer.weights, answer.request_id, answer.metadata
+    return [replaced(each, weights=weights, request_id=request_id, metadata=said) for each in answer.results]
 
 
 def _sent(**fields: Any) -> dict[str, str]:

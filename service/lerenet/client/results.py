@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64decode
+from dataclasses import field
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from pydantic import BeforeValidator, ConfigDict, SkipValidation
 from pydantic.dataclasses import dataclass
 
+from lerenet.client.metadata import Value
 from lerenet.errors import ServiceError
 from lerenet.imaging import ImageLimits, Mask, decode_coco_rle, decode_image
 
@@ -145,6 +147,7 @@ class FrameResult:
         classes: One result for each class that was asked for.
         weights: Sha256 of the weights file.
         request_id: Under which the service's log has it.
+        metadata: Of the inspection, as it was sent.
     """
 
     index: int
@@ -154,6 +157,7 @@ class FrameResult:
     classes: tuple[ClassResult, ...]
     weights: str | None = None
     request_id: str | None = None
+    metadata: dict[str, Value] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -171,3 +175,4 @@ class SegmentAnswer:
     results: tuple[FrameResult, ...]
     weights: str | None = None
     request_id: str | None = None
+    metadata: dict[str, Value] = field(default_factory=dict)

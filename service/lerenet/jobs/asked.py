@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal, Self
 
 from lerenet.client import Client
@@ -21,6 +21,7 @@ class Asked:
         threshold: Instead of each class's own, 0 to 1.
         min_area_px: Instead of each class's own.
         bits: Depth of 16-bit grey images.
+        metadata: Of the inspection, sent with each frame.
     """
 
     references: tuple[str, ...]
@@ -28,6 +29,7 @@ class Asked:
     threshold: float | None = None
     min_area_px: int | None = None
     bits: Literal[12, 16] = 16
+    metadata: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -38,6 +40,7 @@ class Asked:
         threshold: float | None = None,
         min_area_px: int | None = None,
         bits: Literal[12, 16] = 16,
+        metadata: Mapping[str, str] | None = None,
     ) -> Self:
         """The question at the revisions that the service has now.
 
@@ -49,7 +52,8 @@ class Asked:
         if not found:
             raise NoSupportClasses(f"no class is registered at {client.url}: register one, then segment")
         references = dict.fromkeys(f"{each.name}@{each.revision}" for each in found)
-        return cls(tuple(references), None if classes is None else tuple(classes), threshold, min_area_px, bits)
+        named = None if classes is None else tuple(classes)
+        return cls(tuple(references), named, threshold, min_area_px, bits, dict(metadata or {}))
 
     @property
     def labels(self) -> dict[str, str]:
@@ -64,7 +68,7 @@ class Asked:
     def differences(self, earlier: dict[str, Any]) -> Iterator[str]:
         """What an earlier question, as `document` gives it, asked otherwise; how classes were named does not matter."""
         now = self.document()
-        for name in (field.name for field in fields(self) if field.name != "classes"):
+        for name in (each.name for each in fields(self) if each.name != "classes"):
             if now[name] != earlier.get(name):
                 yield f"{name} was {_words(earlier.get(name))} and is {_words(now[name])}"
 

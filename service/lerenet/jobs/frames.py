@@ -101,7 +101,12 @@ class FrameWriter:
     def _found(self, path: Path, data: bytes, stem: str) -> dict[str, Any]:
         asked = self._asked
         [frame] = self._client.segment(
-            [data], asked.references, asked.threshold, min_area_px=asked.min_area_px, bits=asked.bits
+            [data],
+            asked.references,
+            asked.threshold,
+            min_area_px=asked.min_area_px,
+            bits=asked.bits,
+            metadata=asked.metadata,
         )
         return {
             "file": path.name,
@@ -109,6 +114,7 @@ class FrameWriter:
             "width": frame.width,
             "weights": frame.weights,
             "request_id": frame.request_id,
+            **({"metadata": frame.metadata} if frame.metadata else {}),
             "overlay": f"overlays/{stem}.png",
             "thumbnail": f"thumbnails/{stem}.jpg",
             "classes": list(self._written(data, frame, stem)),

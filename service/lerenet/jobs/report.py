@@ -69,6 +69,9 @@ def _head(asked: Asked, totals: Totals) -> Iterator[str]:
     if totals.n_to_do:
         todo = _counted(totals.n_to_do, "file")
         yield f'<p class="alarm">Not complete: {todo} still to do. The same command goes on where it ended.</p>'
+    if asked.metadata:
+        said = ", ".join(f"{name} {value}" for name, value in asked.metadata.items())
+        yield f'<p class="faint">{escape(said)}.</p>'
     yield f'<p class="faint">Threshold: {threshold}. Least area: {least}. Weights <code>{escape(weights)}</code>.'
     yield f'lerenet {__version__}, <time datetime="{now:%FT%TZ}">{now:%F %H:%M} UTC</time>.</p>\n</header>'
 

@@ -79,6 +79,7 @@ async def segment(
     response.headers["Vary"] = "Accept"
     async with runtime.work(runtime.settings.deadline_s) as work:
         asked = await _asked(request, query, runtime.settings.max_images)
+        request.state.metadata = asked.parameters.inspection()
         answer = _as_png if _wanted(request, asked) == PNG else _as_json
         return await answer(request, runtime, work, asked)
 
@@ -131,7 +132,12 @@ async def _as_json(request: Request, runtime: Runtime, work: Work, asked: _Asked
         )
         for i, (file, frame) in enumerate(zip(asked.files, frames, strict=True))
     ]
-    return SegmentBody(request_id=current_request_id(), weights=runtime.weights_digest, results=results)
+    return SegmentBody(
+        request_id=current_request_id(),
+        weights=runtime.weights_digest,
+        metadata=request.state.metadata,
+        results=results,
+    )
 
 
 async def _as_png(request: Request, runtime: Runtime, work: Work, asked: _Asked) -> Response:
