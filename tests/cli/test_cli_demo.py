@@ -84,6 +84,14 @@ def test_service_of_our_own_has_a_folder_of_its_own() -> None:
     assert not data_dir.parent.exists()
 
 
+def test_service_of_our_own_takes_a_given_folder(tmp_path: Path) -> None:
+    serve = (sys.executable, "-c", SERVE)
+    with LocalService(serve, data_dir=tmp_path) as service, Client(service.url) as client:
+        wait_until_ready(client, service.check_alive)
+        assert httpx.get(f"{service.url}/readyz", trust_env=False).json()["detail"] == str(tmp_path)
+    assert tmp_path.is_dir()
+
+
 def test_service_that_does_not_start_is_quoted(lines: list[str]) -> None:
     fail = (sys.executable, "-c", "import sys; sys.exit('port is taken')")
     with (

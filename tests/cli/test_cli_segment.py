@@ -150,6 +150,13 @@ def test_metadata_without_a_name_is_bad_usage(run: Run, registered: Path) -> Non
     assert run("segment", registered, "--metadata", "press-3").exit_code == 2
 
 
+def test_service_that_answers_is_used(run: Run, registered: Path, tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()  # from which one of our own would be started
+    result = run("segment", registered)
+    assert result.exit_code == 0
+    assert "using the service at http://127.0.0.1:8000" in result.stderr
+
+
 def test_folder_without_images_is_bad_usage(run: Run, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     assert run("segment", tmp_path / "empty").exit_code == 2

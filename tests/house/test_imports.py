@@ -21,6 +21,7 @@ def loaded_by(statement: str) -> set[str]:
         "import lerenet",
         "import lerenet.errors, lerenet.imaging",
         "import lerenet.inference.batcher",
+        "import lerenet.jobs",
         "import lerenet.settings, lerenet.client, lerenet.observability",
     ],
 )

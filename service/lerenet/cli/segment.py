@@ -94,7 +94,9 @@ def _worked_through(job: FolderJob, n_under_way: int) -> Totals:
     is_whole = False
     try:
         with progress_bar() as bar:
-            pending = [path for path in bar.track(job.paths, description="looking") if not job.is_done(path)]
+            pending = [
+                path for path in bar.track(job.paths, description="looking for what is done") if not job.is_done(path)
+            ]
             n_done = len(job.paths) - len(pending)
             if n_done:
                 bar.console.print(f"{n_done} of {len(job.paths)} files are done already: skipped", highlight=False)

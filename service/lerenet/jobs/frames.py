@@ -26,8 +26,8 @@ from lerenet.jobs.thumbnails import encode_thumbnail
 
 # No right, no class, no service: every other file would meet the same.
 _OF_THE_JOB = frozenset({401, 403, 404, 409, 502, 503})
-# What the service says of the file itself, and would say again.
-_OF_THE_FILE = range(400, 500)
+# What the service says of the file itself, and would say again; a time-out or too many requests pass.
+_OF_THE_FILE = frozenset(range(400, 500)) - {408, 429}
 # A file name may be too long; a full disk concerns all files.
 _OF_THE_DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EIO})
 
