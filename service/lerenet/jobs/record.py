@@ -176,3 +176,6 @@ def _claim(file: FileIO, path: Path) -> None:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as err:
         raise ConfigurationError(f"another job works in {path.parent}: wait for it, or choose another folder") from err
+    except OSError as err:
+        if err.errno not in (errno.ENOLCK, errno.ENOTSUP):  # some network file systems
+            raise
