@@ -66,12 +66,12 @@ class _Bridge:
 
 def _border(is_marked: _Booleans) -> _Border:
     """Lines and corners between the pixels of a padded mask, (H + 2, W + 2); pixel (0, 0) has its corner at (0, 0)."""
-    y, x, is_swapped = _corners(is_marked)
+    y, x, swaps = _corners(is_marked)
     following = np.empty_like(x)
     left, right = np.arange(x.size).reshape(-1, 2).T
     is_upper_edge = is_marked[y[left] + 1, x[left] + 1]
     following[np.where(is_upper_edge, left, right)] = np.where(is_upper_edge, right, left)
-    by_column = np.arange(x.size) + is_swapped
+    by_column = np.arange(x.size) + swaps
     top, bottom = by_column[np.argsort(x, kind="stable")].reshape(-1, 2).T
     is_right_edge = is_marked[y[top] + 1, x[top]]
     begins = np.where(is_right_edge, top, bottom)
@@ -83,7 +83,7 @@ def _corners(is_marked: _Booleans) -> tuple[_Integers, _Integers, _Integers]:
     """Rows and columns of corners, those where two pixels touch by their tips twice.
 
     Of such two the first ends the line from the left, the second begins the line to the right. The third array is what
-    to add to an index so that, of such two, the first belongs to the line from above: 1 and -1 where they change places.
+    to add to an index so that, of such two, the first belongs to the line from above: 1 and -1 where they swap.
     """
     top_left, top_right = is_marked[:-1, :-1], is_marked[:-1, 1:]
     bottom_left, bottom_right = is_marked[1:, :-1], is_marked[1:, 1:]
@@ -91,9 +91,9 @@ def _corners(is_marked: _Booleans) -> tuple[_Integers, _Integers, _Integers]:
     is_corner = (top_left ^ top_right ^ bottom_left ^ bottom_right) | are_tips
     y, x = np.nonzero(is_corner)
     n_each = 1 + are_tips[y, x]
-    changes_places = are_tips[y, x] & top_right[y, x]
-    offsets = np.repeat(changes_places.astype(np.int64), n_each)
-    seconds = (np.cumsum(n_each) - 1)[changes_places]
+    is_swapped = are_tips[y, x] & top_right[y, x]
+    offsets = np.repeat(is_swapped.astype(np.int64), n_each)
+    seconds = (np.cumsum(n_each) - 1)[is_swapped]
     offsets[seconds] = -1
     return np.repeat(y, n_each), np.repeat(x, n_each), offsets
 
