@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from label_studio_sdk.converter.brush import decode_rle
-from label_studio_sdk.label_interface import LabelInterface
 from label_studio_sdk.label_interface.control_tags import BrushLabelsValue
+from label_studio_sdk.label_interface.interface import LabelInterface
 from label_studio_sdk.label_interface.objects import PredictionValue
 from pycocotools import mask as coco
 
@@ -58,7 +58,7 @@ def test_label_studio_takes_a_prediction() -> None:
     made = prediction([brush_result(corner(), "scratches", 0.75)], "scratches@1", 0.75)
 
     assert LabelInterface(CONFIG).validate_prediction(made, return_errors=True) == []
-    assert PredictionValue(**made).model_dump() == made
+    assert PredictionValue.model_validate(made).model_dump() == made
     BrushLabelsValue(**made["result"][0]["value"])
     pixels = np.asarray(decode_rle(made["result"][0]["value"]["rle"])).reshape(5, 7, 4)
     assert np.array_equal(pixels[..., 3], 255 * corner())

@@ -45,6 +45,11 @@ def fill_polygons(polygons: Sequence[Sequence[float]], height: int, width: int) 
     return mask
 
 
+def is_corner(number: Any) -> bool:
+    """Whether a value is a coordinate that can be worked with, which NaN is not."""
+    return type(number) in (int, float) and abs(number) < MAX_CORNER_PX
+
+
 def checked_polygons(polygons: Any) -> list[list[float]]:
     """Polygons that somebody sent as JSON: `[[x1, y1, x2, y2, x3, y3, ...], ...]`.
 
@@ -59,12 +64,7 @@ def checked_polygons(polygons: Any) -> list[list[float]]:
 
 
 def _is_polygon(polygon: Any) -> bool:
-    return (
-        isinstance(polygon, list)
-        and len(polygon) >= 6
-        and len(polygon) % 2 == 0
-        and all(type(corner) in (int, float) and abs(corner) < MAX_CORNER_PX for corner in polygon)
-    )
+    return isinstance(polygon, list) and len(polygon) >= 6 and len(polygon) % 2 == 0 and all(map(is_corner, polygon))
 
 
 def _fill(mask: Mask, points: Points) -> None:
