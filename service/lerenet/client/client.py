@@ -16,6 +16,7 @@ from lerenet.client.connection import Connection
 from lerenet.client.results import ClassPage, FrameResult, SegmentAnswer, SupportClass
 from lerenet.client.uploads import ImageSource, MaskSource, image_parts, mask_parts
 from lerenet.errors import InvalidSupport, LERENetError, ServiceError
+from lerenet.imaging import ImageLimits, Mask, decode_mask
 
 MaskForm = Literal["binary", "probability", "none"]
 
@@ -147,6 +148,15 @@ class Client:
     def get(self, name: str) -> SupportClass:
         """One class, as `name` or `name@revision`."""
         return _parsed(_CLASS, self._ask("GET", _class_path(name)))
+
+    def shot_image(self, name: str, index: int) -> bytes:
+        """The image file of a shot, as it was sent."""
+        return self._ask("GET", f"{_class_path(name)}/shots/{index}/image").content
+
+    def shot_mask(self, name: str, index: int) -> Mask:
+        """The mask of a shot, (H, W) uint8 in {0, 1}."""
+        response = self._ask("GET", f"{_class_path(name)}/shots/{index}/mask")
+        return decode_mask(response.content, ImageLimits())
 
     def delete(self, name: str) -> None:
         """Forgets a class with all its revisions."""
