@@ -44,7 +44,12 @@ class Prediction(TypedDict):
 
 
 def brush_result(
-    mask: Mask, label: str, score: float, *, from_name: str = FROM_NAME, to_name: str = TO_NAME
+    mask: Mask,
+    label: str,
+    score: float,
+    *,
+    names: tuple[str, str] = (FROM_NAME, TO_NAME),
+    region_id: str | None = None,
 ) -> BrushResult:
     """A mask as a brush stroke.
 
@@ -52,12 +57,13 @@ def brush_result(
         mask: (H, W) uint8 in {0, 1}.
         label: Of the labelling configuration.
         score: 0 to 1.
-        from_name: Of its `BrushLabels`.
-        to_name: Of its `Image`.
+        names: Of its `BrushLabels` and of its `Image`.
+        region_id: Unlike those of other results of the same prediction; None makes one of the label.
     """
     height, width = mask.shape
+    from_name, to_name = names
     return {
-        "id": f"lerenet-{label}",
+        "id": region_id or f"lerenet-{label}",
         "type": "brushlabels",
         "value": {"format": "rle", "rle": encode_brush(mask), "brushlabels": [label]},
         "original_width": width,
