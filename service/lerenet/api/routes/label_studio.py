@@ -123,8 +123,8 @@ def _control(label_config: str | None, pointer: str) -> BrushControl:
 
 
 async def _predicted(settings: Settings, found: Prelabels, tasks: list[dict[str, Any]]) -> list[Prediction]:
-    token = settings.label_studio_token and settings.label_studio_token.get_secret_value()
-    url = settings.label_studio_url or ""
+    secret, url = settings.label_studio_token, settings.label_studio_url or ""
+    token = None if secret is None else secret.get_secret_value()
     async with LabelStudioHost(url, token=token, max_bytes=settings.max_body_bytes) as host:
         await host.sign_in()
         return await found.predict(tasks, host)
