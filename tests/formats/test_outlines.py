@@ -6,6 +6,7 @@ from hypothesis import given
 from pycocotools import mask as coco
 
 from formats.masks import MASKS, noisy_mask, quickly, thousand
+from lerenet.errors import NotAcceptable
 from lerenet.formats.outlines import mask_to_polygons
 from lerenet.formats.polygons import fill_polygons
 from lerenet.imaging import Mask
@@ -62,6 +63,13 @@ def test_a_large_mask_comes_back() -> None:
     mask = noisy_mask(300, 400)
 
     assert np.array_equal(fill_polygons(mask_to_polygons(mask), *mask.shape), mask)
+
+
+def test_noise_is_refused() -> None:
+    noise = np.indices((1_000, 1_000)).sum(axis=0, dtype=np.uint8) & 1
+
+    with pytest.raises(NotAcceptable, match="min_area_px"):
+        mask_to_polygons(noise)
 
 
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")

@@ -12,6 +12,7 @@ from label_studio_sdk.label_interface.objects import PredictionValue
 from pycocotools import mask as coco
 
 from formats.masks import MASKS, thousand
+from lerenet.errors import NotAcceptable
 from lerenet.formats.boxes import mask_box
 from lerenet.formats.coco_results import coco_result
 from lerenet.formats.cvat import cvat_shape
@@ -35,6 +36,11 @@ def test_cvat_gets_the_pixels_of_the_box_then_the_inclusive_box() -> None:
         "confidence": "0.9",
         "mask": [1, 0, 0, 1, 1, 1, 2, 1, 4, 2],
     }
+
+
+def test_cvat_gets_no_list_of_very_many_pixels() -> None:
+    with pytest.raises(NotAcceptable, match="roi"):
+        cvat_shape(np.ones((4_097, 4_096), np.uint8), (0, 0, 4_096, 4_097), "scratches", 0.9)
 
 
 @thousand

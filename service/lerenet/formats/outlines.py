@@ -9,11 +9,17 @@ centres: they change nothing, whichever fill rule a tool follows.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lerenet.errors import NotAcceptable
 from lerenet.imaging import Mask
+
+MAX_CORNERS = 1_000_000
+"""Where noise begins: a mask of 2,048 px with ten thousand spots has a twentieth of it."""
 
 _Integers = NDArray[np.int64]
 _Booleans = NDArray[np.bool_]
@@ -27,13 +33,22 @@ def mask_to_polygons(mask: Mask) -> list[list[int]]:
 
     Returns:
         x1, y1, x2, y2, ... in pixels each, along pixel edges, clockwise as displayed; those with the highest top first.
+
+    Raises:
+        NotAcceptable: It has more than `MAX_CORNERS` corners.
     """
     is_marked = np.pad(mask != 0, 1)
     border = _border(is_marked)
+    if border.x.size > MAX_CORNERS:
+        detail = (
+            f"a mask with {border.x.size} corners is too ragged for polygons, {MAX_CORNERS} at most: ask for another"
+            " format, or leave small regions out with min_area_px"
+        )
+        raise NotAcceptable(detail)
     starts = _starts(border.following.tolist())
     is_hole = ~is_marked[border.y[starts] + 1, border.x[starts] + 1]
-    x, y, following = _joined(border, _bridges(border, is_marked, starts[is_hole]))
-    return [_walked(x, y, following, start) for start in starts[~is_hole].tolist()]
+    joined = _joined(border, _bridges(border, is_marked, starts[is_hole]))
+    return _walked(*joined, starts[~is_hole].tolist())
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,8 +70,7 @@ class _Border:
     begins: _Integers
 
 
-@dataclass(frozen=True)
-class _Bridge:
+class _Bridge(NamedTuple):
     """From a corner of a hole to its foot on the vertical line that the walk enters at the corner `line`."""
 
     hole: int
@@ -132,15 +146,16 @@ def _foot(is_marked: _Booleans, x: int, y: int) -> int:
     return x - int(np.argmin(is_within[::-1]))
 
 
-def _joined(border: _Border, bridges: list[_Bridge]) -> tuple[list[int], list[int], list[int]]:
+def _joined(border: _Border, bridges: list[_Bridge]) -> tuple[_Integers, _Integers, list[int]]:
     """Coordinates and order of the corners, when the walk turns into a hole at each bridge and then goes on."""
-    x, y, following = border.x.tolist(), border.y.tolist(), border.following.tolist()
+    following = border.following.tolist()
+    hole, feet = (np.array([each[place] for each in bridges], np.int64) for place in (0, 2))
+    x = np.concatenate([border.x, np.stack([feet, border.x[hole], feet], axis=1).ravel()])
+    y = np.concatenate([border.y, np.repeat(border.y[hole], 3)])
     last_on_line: dict[int, int] = {}
     for bridge in bridges:
         before = last_on_line.get(bridge.line, bridge.line)
-        foot, entrance, foot_again = range(len(x), len(x) + 3)
-        x += [bridge.foot_x, x[bridge.hole], bridge.foot_x]
-        y += [y[bridge.hole]] * 3
+        foot, entrance, foot_again = range(len(following), len(following) + 3)
         following += [entrance, following[bridge.hole], following[before]]
         following[before], following[bridge.hole] = foot, foot_again
         last_on_line[bridge.line] = foot_again
@@ -148,12 +163,22 @@ def _joined(border: _Border, bridges: list[_Bridge]) -> tuple[list[int], list[in
     return x, y, following
 
 
-def _walked(x: list[int], y: list[int], following: list[int], start: int) -> list[int]:
-    """The corners of one walk; a foot that lies on a corner is not named twice."""
-    walked = [x[start], y[start]]
-    corner = following[start]
-    while corner != start:
-        if walked[-1] != y[corner] or walked[-2] != x[corner]:
-            walked += x[corner], y[corner]
-        corner = following[corner]
-    return walked
+def _walked(x: _Integers, y: _Integers, following: list[int], starts: list[int]) -> list[list[int]]:
+    """The coordinates of each walk; a foot that lies on a corner is not named twice."""
+    order: list[int] = []
+    ends = []
+    for start in starts:
+        corner = start
+        while True:
+            order.append(corner)
+            corner = following[corner]
+            if corner == start:
+                break
+        ends.append(len(order))
+    points = np.stack([x[order], y[order]], axis=1)
+    is_new = np.ones(len(points), bool)
+    is_new[1:] = (points[1:] != points[:-1]).any(axis=1)
+    is_new[ends[:-1]] = True  # the first of each walk
+    flat: list[int] = points[is_new].ravel().tolist()
+    borders = [0, *(2 * np.cumsum(is_new)[np.array(ends, np.int64) - 1]).tolist()]
+    return [flat[begin:end] for begin, end in pairwise(borders)]
