@@ -39,7 +39,7 @@ class LabelStudioHost:
         self._base = httpx.URL(base_url.rstrip("/") + "/")
         self._token = token
         self._max_bytes = max_bytes
-        self._authorization: str | None = None
+        self._headers = {"Accept-Encoding": "identity"}  # so that what is counted is what it takes in memory
         # neither a proxy nor a .netrc of the environment comes between: the operator named this host
         self._http = httpx.AsyncClient(
             timeout=httpx.Timeout(READ_TIMEOUT_S, connect=CONNECT_TIMEOUT_S), transport=transport, trust_env=False
@@ -62,11 +62,11 @@ class LabelStudioHost:
         if self._token is None:
             return
         if len(self._token.split(".")) < _JWT_PARTS:
-            self._authorization = f"Token {self._token}"
+            self._headers["Authorization"] = f"Token {self._token}"
             return
         try:
             answer = await self._http.post(self._base.join("api/token/refresh"), json={"refresh": self._token})
-            self._authorization = f"Bearer {answer.raise_for_status().json()['access']}"
+            self._headers["Authorization"] = f"Bearer {answer.raise_for_status().json()['access']}"
         except (httpx.HTTPError, ValueError, KeyError, TypeError) as err:
             detail = f"Label Studio at {self._base} does not take LERENET_LABEL_STUDIO_TOKEN: {err}"
             raise ServiceError(detail) from err
@@ -88,9 +88,8 @@ class LabelStudioHost:
         url = self._own(address, self._base, pointer)
         try:
             for _ in range(MAX_REDIRECTS + 1):
-                headers = {} if self._authorization is None else {"Authorization": self._authorization}
-                async with self._http.stream("GET", url, headers=headers) as answer:
-                    if not answer.is_redirect:
+                async with self._http.stream("GET", url, headers=self._headers) as answer:
+                    if not answer.has_redirect_location:
                         return await self._read(answer, share, pointer)
                     url = self._own(answer.headers["location"], url, pointer)
         except httpx.HTTPError as err:
@@ -123,7 +122,7 @@ class LabelStudioHost:
             )
             raise ServiceError(detail, pointer=pointer)
         data = bytearray()
-        async for chunk in answer.aiter_bytes():
+        async for chunk in answer.aiter_raw():
             if len(data) + len(chunk) > self._max_bytes:
                 detail = f"the image at {answer.url.path} has more than {self._max_bytes} bytes: compress it"
                 raise BodyTooLarge(detail, pointer=pointer)

@@ -14,8 +14,6 @@ from lerenet.cli.options import DEFAULT_URL, ClassName, MinArea, Threshold, Url,
 from lerenet.cli.support_files import export_class, import_classes
 
 app = typer.Typer(add_completion=False)
-app.command("import")(import_classes)
-app.command("export")(export_class)
 
 
 @app.callback()
@@ -105,6 +103,10 @@ def delete(
     with open_client(context, url) as client:
         client.delete(name)
     typer.echo(f"{name} is deleted")
+
+
+app.command("import")(import_classes)
+app.command("export")(export_class)
 
 
 def _pairs(images: Sequence[Path], masks: Sequence[Path]) -> list[tuple[Path, Path]]:

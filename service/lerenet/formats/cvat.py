@@ -47,8 +47,8 @@ def cvat_shape(mask: Mask, box: Box, label: str, score: float) -> CvatShape:
     x, y, width, height = box
     if width * height > MAX_BOX_PIXELS:
         detail = (
-            f"the box around the mask is {height} x {width} px (H x W), and CVAT's list of pixels has {MAX_BOX_PIXELS} at"
-            " most: look at parts with roi, or ask for another format"
+            f"the box around the mask is {height} x {width} px (H x W), and CVAT's list of pixels has {MAX_BOX_PIXELS}"
+            " at most: look at parts with roi, or ask for another format"
         )
         raise NotAcceptable(detail)
     pixels: list[int] = mask[y : y + height, x : x + width].ravel().tolist()
