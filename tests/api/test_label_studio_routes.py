@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import httpx
@@ -230,13 +230,18 @@ async def test_without_the_setting_there_are_no_such_routes(client: AppClient) -
     assert [each.status_code for each in answers] == [404, 404, 404]
 
 
+async def streamed(text: str) -> AsyncIterator[bytes]:
+    for character in text:
+        yield character.encode()
+
+
 async def test_a_personal_token_is_exchanged_first() -> None:
     def answer(request: httpx.Request) -> httpx.Response:
         if request.method == "POST":
             assert request.url.path == "/studio/api/token/refresh"
             return httpx.Response(200, json={"access": "short-lived"})
         assert request.url.path == "/studio/data/a.png"
-        return httpx.Response(200, content=request.headers["authorization"].encode())
+        return httpx.Response(200, content=streamed(request.headers["authorization"]))
 
     transport = httpx.MockTransport(answer)
     async with LabelStudioHost("http://ls/studio", token="a.b.c", max_bytes=99, transport=transport) as host:

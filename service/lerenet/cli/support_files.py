@@ -25,13 +25,18 @@ def import_classes(
     names: Annotated[
         list[str],
         typer.Argument(
-            default_factory=list, help="Classes to register; none for every label.", show_default="every label"
+            default_factory=list,
+            metavar="[NAME]...",
+            help="Classes to register.",
+            show_default="every label",
         ),
     ],
     file: Annotated[
         Path,
         typer.Argument(
-            exists=True, help="COCO annotation file, Label Studio export, LabelMe file, or a folder of those."
+            exists=True,
+            metavar="FILE",
+            help="COCO annotation file, Label Studio export, LabelMe file, or a folder of those.",
         ),
     ],
     images: Annotated[
