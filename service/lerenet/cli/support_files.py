@@ -26,7 +26,7 @@ def import_classes(
         list[str],
         typer.Argument(
             default_factory=list,
-            metavar="[NAME]...",
+            metavar="NAME",
             help="Classes to register.",
             show_default="every label",
         ),
