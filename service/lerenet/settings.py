@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -88,6 +89,14 @@ class Settings(BaseSettings):
     stall_s: Seconds = Field(300.0, description="Silence of the device for longer, in seconds, turns `/livez` red.")
     drain_s: Seconds = Field(20.0, description="Time that accepted work gets when the service stops, in seconds.")
 
+    label_studio_url: str | None = Field(
+        None,
+        description="Label Studio whose tasks `/predict` answers, the only host that images are read from; unset: off.",
+    )
+    label_studio_token: SecretStr | None = Field(
+        None, description="Token of a Label Studio account that may see those images."
+    )
+
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
     log_format: Literal["json", "text"] = Field("json", description="`json` for machines, `text` for people.")
 
@@ -106,6 +115,13 @@ class Settings(BaseSettings):
             if getattr(self, held) < getattr(self, largest):
                 raise ValueError(f"{PREFIX}{held.upper()} must be at least {PREFIX}{largest.upper()}")
         return self
+
+    @field_validator("label_studio_url")
+    @classmethod
+    def _require_address(cls, url: str | None) -> str | None:
+        if url is not None and not re.match(r"https?://[^/@\s]+(/\S*)?$", url):
+            raise ValueError("write it as http://HOST:PORT or https://HOST")
+        return url
 
     @field_validator("root_path")
     @classmethod

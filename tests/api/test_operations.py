@@ -18,7 +18,16 @@ async def test_limits_are_those_of_the_design_by_default(client: AppClient) -> N
     assert (limits["max_image_pixels"], limits["max_image_side_px"]) == (80_000_000, 32_768)
     assert (limits["max_images"], limits["max_shots"], limits["max_classes"]) == (32, 32, 1_000)
     assert limits["deadline_s"] == 30
-    assert limits["formats"] == ["coco_rle", "rle", "png", "probability", "none"]
+    assert limits["formats"] == [
+        "coco_rle",
+        "rle",
+        "png",
+        "probability",
+        "polygons",
+        "label_studio",
+        "cvat",
+        "none",
+    ]
 
 
 async def test_limits_follow_the_settings(

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from base64 import b64decode
 from io import BytesIO
+from typing import Any, get_args
 
 import numpy as np
 import PIL.Image
@@ -24,6 +25,9 @@ from api.plates import (
     plate_png,
     register,
 )
+from lerenet.api.masks import MaskFormat
+from lerenet.formats.brush import decode_brush
+from lerenet.formats.polygons import fill_polygons
 from lerenet.imaging import encode_image_png
 from serving import AppClient
 
@@ -199,14 +203,62 @@ async def test_format_none_leaves_the_mask_out(client: AppClient) -> None:
     assert (found["mask"], found["area_px"]) == (None, AREA_PX)
 
 
-@pytest.mark.parametrize("wanted", ["polygons", "label_studio", "cvat", "bmp"])
+async def found_as(client: AppClient, wanted: str, *, level: int = LEVEL) -> Any:
+    """The mask of one class in a format."""
+    await register(client)
+    response = await client.post("/segment", **form(image_part(plate_png(level)), format=wanted))
+    assert response.status_code == 200, response.text
+    return response.json()["results"][0]["classes"][0]["mask"]
+
+
+async def test_format_polygons_are_outlines(client: AppClient) -> None:
+    x, y, width, height = BOX
+
+    mask = await found_as(client, "polygons")
+
+    assert mask["polygons"] == [[x, y, x + width, y, x + width, y + height, x, y + height]]
+    assert np.array_equal(fill_polygons(mask["polygons"], *mask["size"]), bar())
+
+
+async def test_format_label_studio_is_a_ready_prediction(client: AppClient) -> None:
+    prediction = await found_as(client, "label_studio")
+
+    registered = await register(client)
+    assert prediction["model_version"] == f"scratches@{registered['revision']}"
+    [result] = prediction["result"]
+    assert (result["type"], result["value"]["brushlabels"]) == ("brushlabels", ["scratches"])
+    assert (result["original_width"], result["original_height"]) == (WIDTH, HEIGHT)
+    assert np.array_equal(decode_brush(result["value"]["rle"], HEIGHT, WIDTH), bar())
+
+
+async def test_format_cvat_is_the_box_and_its_pixels(client: AppClient) -> None:
+    x, y, width, height = BOX
+
+    mask = await found_as(client, "cvat")
+
+    assert (mask["type"], mask["label"], mask["confidence"]) == ("mask", "scratches", "0.998039")
+    assert mask["mask"] == [1] * AREA_PX + [x, y, x + width - 1, y + height - 1]
+
+
+async def test_a_clean_frame_is_a_prediction_without_results(client: AppClient) -> None:
+    assert (await found_as(client, "label_studio", level=20))["result"] == []
+
+
+@pytest.mark.parametrize(("wanted", "nothing"), [("polygons", []), ("cvat", None)])
+async def test_a_clean_frame_has_no_shape(client: AppClient, wanted: str, nothing: object) -> None:
+    mask = await found_as(client, wanted, level=20)
+
+    assert (mask and mask["polygons"]) == nothing
+
+
+@pytest.mark.parametrize("wanted", ["bmp", "coco", "Polygons"])
 async def test_another_format_answers_422_naming_those_there_are(client: AppClient, wanted: str) -> None:
     await register(client)
 
     response = await client.post("/segment", **form(image_part(plate_png()), format=wanted))
 
     body = assert_problem(response, 422, "malformed_request", "/format")
-    assert all(known in body["detail"] for known in ("coco_rle", "rle", "png", "probability", "none"))
+    assert all(known in body["detail"] for known in get_args(MaskFormat))
 
 
 async def test_accept_png_gives_a_bilevel_mask_for_one_class(client: AppClient) -> None:

@@ -39,6 +39,7 @@ class FakeService:
     segmentations: list[httpx.Response] = field(default_factory=list)
     page_size: int = 100
     classes: dict[str, dict[str, Any]] = field(default_factory=dict)
+    files: dict[str, dict[str, list[bytes]]] = field(default_factory=dict)
     requests: list[httpx.Request] = field(default_factory=list)
 
     @property
@@ -58,6 +59,8 @@ class FakeService:
                 answer = self._page(request)
             case "POST", "segment":
                 answer = self._segment(request)
+            case "GET", "support", name, "shots", index, "image" | "mask" as kind:
+                answer = httpx.Response(200, content=self.files[name.partition("@")[0]][f"{kind}s"][int(index)])
             case "PUT", "support", name:
                 answer = self._register(request, name, is_replacing=True)
             case method, "support", name:
@@ -71,6 +74,7 @@ class FakeService:
             return problem(409, "class_exists", f"{name} is taken by other content")
         sent = parts(request)
         masks = [decode_mask(part.data, LIMITS) for part in sent if part.field == "masks"]
+        self.files[name] = {kind: [part.data for part in sent if part.field == kind] for kind in ("images", "masks")}
         normals = sum(part.field == "normals" for part in sent)
         self.classes[name] = class_body(name, masks, normals, float(fields(request).get("threshold", 0.5)))
         return httpx.Response(201, json=self.classes[name])

@@ -145,19 +145,30 @@ def test_segment_carries_metadata_there_and_back(client: Client, service: FakeSe
 
 def test_segment_decodes_probabilities(client: Client, service: FakeService) -> None:
     q = np.arange(600, dtype=np.uint16).reshape(20, 30).astype(np.uint8)
-    found = {**RESULT_EXAMPLE["results"][0]["classes"][0], "mask": _png_field(q)}
-    frame = {**RESULT_EXAMPLE["results"][0], "classes": [found]}
-    service.answers = [httpx.Response(200, json={**RESULT_EXAMPLE, "results": [frame]})]
+    service.answers = [_answer_with(_png_field(q))]
     decoded = client.segment([PLATE], mask="probability")[0].classes[0].mask
     assert decoded is not None
     assert np.array_equal(decoded, q)
     assert np.array_equal(mask_from_probability(decoded, 0.5), q >= 128)
 
 
+def test_segment_fills_polygons(client: Client, service: FakeService) -> None:
+    mask = {"size": [20, 30], "polygons": [[5, 4, 15, 4, 15, 8, 5, 8]]}
+    service.answers = [_answer_with(mask)]
+    assert np.array_equal(client.segment([PLATE])[0].classes[0].binary_mask, MASK)
+
+
+@pytest.mark.parametrize("mask", [{"model_version": "1", "result": []}, {"type": "mask", "label": "spots", "mask": []}])
+def test_mask_for_another_tool_says_that_it_is_not_read(
+    client: Client, service: FakeService, mask: dict[str, object]
+) -> None:
+    service.answers = [_answer_with(mask)]
+    with pytest.raises(ServiceError, match="another tool"):
+        client.segment([PLATE])
+
+
 def test_result_without_a_mask_says_what_to_ask_for(client: Client, service: FakeService) -> None:
-    found = {**RESULT_EXAMPLE["results"][0]["classes"][0], "mask": None}
-    frame = {**RESULT_EXAMPLE["results"][0], "classes": [found]}
-    service.answers = [httpx.Response(200, json={**RESULT_EXAMPLE, "results": [frame]})]
+    service.answers = [_answer_with(None)]
     [result] = client.segment([PLATE], mask="none")
     with pytest.raises(ServiceError, match="mask='binary'"):
         _ = result.classes[0].binary_mask
@@ -271,9 +282,7 @@ def test_answer_of_another_form_is_an_error_of_ours(client: Client, service: Fak
 
 @pytest.mark.parametrize("mask", [{"counts": "5220;"}, {"size": [4, 6], "counts": "!"}, {"size": 3, "png": ""}])
 def test_damaged_mask_is_an_error_of_ours(client: Client, service: FakeService, mask: dict[str, object]) -> None:
-    found = {**RESULT_EXAMPLE["results"][0]["classes"][0], "mask": mask}
-    frame = {**RESULT_EXAMPLE["results"][0], "classes": [found]}
-    service.answers = [httpx.Response(200, json={**RESULT_EXAMPLE, "results": [frame]})]
+    service.answers = [_answer_with(mask)]
     with pytest.raises(ServiceError, match="both of one version"):
         client.segment([PLATE])
 
@@ -308,3 +317,9 @@ def _png_field(q: NDArray[np.uint8]) -> dict[str, object]:
     from base64 import b64encode
 
     return {"size": list(q.shape), "png": b64encode(encode_grey_png(q)).decode()}
+
+
+def _answer_with(mask: object) -> httpx.Response:
+    found = {**RESULT_EXAMPLE["results"][0]["classes"][0], "mask": mask}
+    frame = {**RESULT_EXAMPLE["results"][0], "classes": [found]}
+    return httpx.Response(200, json={**RESULT_EXAMPLE, "results": [frame]})

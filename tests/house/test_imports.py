@@ -20,6 +20,7 @@ def loaded_by(statement: str) -> set[str]:
     [
         "import lerenet",
         "import lerenet.errors, lerenet.imaging",
+        "import lerenet.formats.outlines, lerenet.formats.polygons",
         "import lerenet.inference.batcher",
         "import lerenet.jobs",
         "import lerenet.settings, lerenet.client, lerenet.observability",

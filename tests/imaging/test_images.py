@@ -8,7 +8,7 @@ import PIL.Image
 import pytest
 
 from lerenet.errors import MalformedRequest, UndecodableImage, UnsupportedImage
-from lerenet.imaging import ImageLimits, decode_image, encode_image_png
+from lerenet.imaging import Image, ImageLimits, decode_image, encode_image_png
 
 Saved = Callable[..., bytes]
 
@@ -19,7 +19,7 @@ COLOUR = np.random.default_rng(0).integers(0, 256, (5, 7, 3), dtype=np.uint8)
 
 @pytest.mark.parametrize("file_format", ["PNG", "BMP", "TIFF"])
 @pytest.mark.parametrize("image", [GREY, COLOUR], ids=["grey", "colour"])
-def test_image_comes_back_pixel_for_pixel(saved: Saved, file_format: str, image: np.ndarray) -> None:
+def test_image_comes_back_pixel_for_pixel(saved: Saved, file_format: str, image: Image) -> None:
     decoded = decode_image(saved(image, file_format), LIMITS)
     np.testing.assert_array_equal(decoded, image)
 

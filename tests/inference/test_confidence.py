@@ -35,10 +35,11 @@ def test_fit_finds_the_model_that_drew_the_regions() -> None:
 
 
 def test_fitted_scores_are_on_average_the_share_that_is_right() -> None:
-    features = region_features(np.linspace(0.1, 0.9, 50), np.linspace(1, 400, 50))
+    means, areas = np.linspace(0.1, 0.9, 50, dtype=np.float64), np.linspace(1, 400, 50, dtype=np.float64)
+    features = region_features(means, areas)
     is_right = (np.arange(50) % 3 == 0).astype(float)
     found = fit_confidence(features, is_right, np.ones(50), prior=PLAIN, prior_precision=FLAT)
-    scores = found.scores(np.linspace(0.1, 0.9, 50), np.linspace(1, 400, 50))
+    scores = found.scores(means, areas)
     assert scores.mean() == pytest.approx(is_right.mean(), abs=1e-4)
 
 

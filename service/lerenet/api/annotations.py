@@ -13,13 +13,11 @@ from typing import Any
 import numpy as np
 
 from lerenet.api.forms import parsed_json
-from lerenet.api.polygons import fill_polygons
 from lerenet.errors import InvalidMask, InvalidSupport
+from lerenet.formats.polygons import checked_polygons, fill_polygons
 from lerenet.imaging import Image, ImageLimits, Mask, decode_coco_rle, decode_mask
 
-MAX_POLYGONS = 1_000
 MAX_ANNOTATIONS = 250
-MAX_CORNER_PX = 1e6
 
 _FORMS = 'COCO RLE {"size": [H, W], "counts": ...}, or polygons [[x1, y1, x2, y2, x3, y3, ...], ...]'
 
@@ -74,11 +72,8 @@ class Annotation:
         return decode_coco_rle(shape, limits=limits, pointer=self.pointer)
 
     def _polygons(self, polygons: list[Any], height: int, width: int) -> Mask:
-        if len(polygons) > MAX_POLYGONS or not all(_is_polygon(polygon) for polygon in polygons):
-            detail = f"a polygon is a list of 3 or more points as x1, y1, x2, y2, ...; there are {MAX_POLYGONS} at most"
-            raise InvalidMask(detail, pointer=self.pointer)
         try:
-            return fill_polygons(polygons, height, width)
+            return fill_polygons(checked_polygons(polygons), height, width)
         except ValueError as err:
             raise InvalidMask(str(err), pointer=self.pointer) from err
 
@@ -103,12 +98,3 @@ def _is_single(entry: Any) -> bool:
     """Whether an entry is one annotation, and not a list of several."""
     is_several = isinstance(entry, list) and bool(entry) and all(isinstance(each, dict) for each in entry)
     return not is_several
-
-
-def _is_polygon(polygon: Any) -> bool:
-    return (
-        isinstance(polygon, list)
-        and len(polygon) >= 6
-        and len(polygon) % 2 == 0
-        and all(type(corner) in (int, float) and abs(corner) < MAX_CORNER_PX for corner in polygon)
-    )

@@ -12,7 +12,7 @@ from lerenet.api.documents import install_openapi
 from lerenet.api.doorkeeper import Doorkeeper
 from lerenet.api.envelope import Envelope
 from lerenet.api.errors import install_error_answers
-from lerenet.api.routes import operations, page, segment, support
+from lerenet.api.routes import label_studio, operations, page, segment, support
 from lerenet.runtime import Engine, Runtime, build_engine
 from lerenet.settings import Settings
 
@@ -27,6 +27,7 @@ weights in use.
 TAGS = [
     {"name": "support", "description": "Support classes: what to look for, by example"},
     {"name": "segment", "description": "Images in, masks out"},
+    {"name": "label studio", "description": "A machine learning backend; only where a Label Studio is configured"},
     {"name": "operations", "description": "Probes, metrics, limits"},
 ]
 
@@ -67,5 +68,7 @@ def create_app(
     install_error_answers(app)
     for routes in (support, segment, operations, page):
         app.include_router(routes.router)
+    if settings.label_studio_url is not None:
+        app.include_router(label_studio.router)
     install_openapi(app)
     return app

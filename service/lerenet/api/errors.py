@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 
 from lerenet import errors
 from lerenet.api.schemas import Problem, ProblemPart
-from lerenet.errors import LERENetError, MalformedRequest, RequestError, Unavailable
+from lerenet.errors import LERENetError, MalformedRequest, RequestError, ServiceError, Unavailable
 from lerenet.observability import current_request_id
 
 PROBLEM_TYPE = "application/problem+json"
@@ -80,7 +80,7 @@ def status_of(error: LERENetError) -> int:
 def problem_of(error: LERENetError, *, status: int | None = None) -> Response:
     """An error as an answer. What is not the caller's to mend is logged, and told without details of this host."""
     status = status_of(error) if status is None else status
-    is_for_caller = isinstance(error, RequestError | Unavailable)
+    is_for_caller = isinstance(error, RequestError | ServiceError | Unavailable)
     if not is_for_caller:
         _log.error("request failed", code=error.code, reason=error.detail, exc_info=error)
     detail = error.detail if is_for_caller else f"{summary_of(type(error))} {INTERNAL_DETAIL}"

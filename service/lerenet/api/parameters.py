@@ -8,10 +8,10 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from lerenet.api.inspection import InspectionParameters
+from lerenet.api.masks import MaskFormat
 from lerenet.runtime import SegmentationQuery
 from lerenet.support import UNSET, ParameterChanges, Parameters
 
-MaskFormat = Literal["coco_rle", "rle", "png", "probability", "none"]
 Model = TypeVar("Model", bound=BaseModel)
 
 

@@ -1,20 +1,17 @@
-"""Findings as answers: fields and masks of the JSON, and PNG images. Runs on the encoding threads."""
+"""Findings as answers: fields of the JSON, and PNG images. Runs on the encoding threads."""
 
 from __future__ import annotations
-
-from base64 import b64encode
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lerenet.api.masks import DECIMALS, MaskFormat, mask_body
 from lerenet.api.negotiation import JSON
-from lerenet.api.parameters import MaskFormat
-from lerenet.api.schemas import ClassResult, CocoMask, PngMask, RegionBody, RunMask
+from lerenet.api.schemas import ClassResult, RegionBody
 from lerenet.errors import NotAcceptable
-from lerenet.imaging import encode_bilevel_png, encode_coco_rle, encode_grey_png, encode_palette_png, rle_counts
+from lerenet.imaging import encode_bilevel_png, encode_grey_png, encode_palette_png
 from lerenet.runtime import Finding
 
-DECIMALS = 6
 MAX_PALETTE_CLASSES = 255
 
 
@@ -34,7 +31,7 @@ def class_result(finding: Finding, form: MaskFormat) -> ClassResult:
             RegionBody(bbox=region.bbox, area_px=region.area_px, score=round(region.score, DECIMALS))
             for region in segmented.regions
         ],
-        mask=_mask(finding, form),
+        mask=mask_body(finding, form),
     )
 
 
@@ -88,20 +85,3 @@ class PngCanvas:
         is_won = is_marked & ((finding.q > self._best) | (self._labels == 0))
         self._labels[is_won] = finding.place + 1
         self._best[is_won] = finding.q[is_won]
-
-
-def _mask(finding: Finding, form: MaskFormat) -> CocoMask | RunMask | PngMask | None:
-    mask = finding.segmented.mask
-    height, width = mask.shape
-    size = (height, width)
-    match form:
-        case "coco_rle":
-            return CocoMask(size=size, counts=encode_coco_rle(mask)["counts"])
-        case "rle":
-            return RunMask(size=size, counts=rle_counts(mask))
-        case "png":
-            return PngMask(size=size, png=b64encode(encode_bilevel_png(mask)).decode())
-        case "probability":
-            return PngMask(size=size, png=b64encode(encode_grey_png(finding.q)).decode())
-        case "none":
-            return None

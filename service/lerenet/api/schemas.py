@@ -3,24 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from lerenet.api.bodies import Body, Box, Fraction
 from lerenet.api.inspection import Value
+from lerenet.api.masks import MaskBody
 from lerenet.support import RegisteredClass
-
-Fraction = Annotated[float, Field(ge=0, le=1)]
-Box = Annotated[
-    tuple[int, int, int, int],
-    Field(description="[x, y, w, h] in pixels of the image as displayed", examples=[[12, 40, 90, 7]]),
-]
-
-
-class Body(BaseModel):
-    """An answer: frozen, and every field written down."""
-
-    model_config = ConfigDict(frozen=True)
 
 
 class ProblemPart(Body):
@@ -105,27 +95,6 @@ class ClassList(Body):
     next: str | None = Field(description="Cursor of the following page")
 
 
-class CocoMask(Body):
-    """COCO RLE, as pycocotools reads it."""
-
-    size: tuple[int, int] = Field(description="[H, W]", examples=[[200, 200]])
-    counts: str = Field(description="Compressed runs down the columns")
-
-
-class RunMask(Body):
-    """COCO RLE, uncompressed."""
-
-    size: tuple[int, int] = Field(description="[H, W]", examples=[[200, 200]])
-    counts: list[int] = Field(description="Run lengths down the columns, background first; they add up to H * W")
-
-
-class PngMask(Body):
-    """A PNG in base64: 1-bit for `png`, 8-bit grey round(255 p) for `probability`."""
-
-    size: tuple[int, int] = Field(description="[H, W]", examples=[[200, 200]])
-    png: str
-
-
 class RegionBody(Body):
     """An 8-connected region of a mask."""
 
@@ -146,7 +115,7 @@ class ClassResult(Body):
     area_fraction: Fraction
     bbox: Box | None
     regions: list[RegionBody]
-    mask: CocoMask | RunMask | PngMask | None
+    mask: MaskBody | None
 
 
 class FrameResult(Body):

@@ -14,6 +14,7 @@ from lerenet.client import Client
 DEFAULT_URL = "http://127.0.0.1:8000"
 
 Url = Annotated[str, typer.Option(envvar="LERENET_URL", help="Address of the running service.")]
+ClassName = Annotated[str, typer.Argument(metavar="NAME", help="Name of the class.")]
 Threshold = Annotated[
     float | None,
     typer.Option(min=0, max=1, help="Probability from which a pixel is marked, 0 to 1.", show_default="as registered"),

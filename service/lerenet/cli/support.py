@@ -4,21 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from lerenet.cli.class_table import print_classes
 from lerenet.cli.display import print_table
-from lerenet.cli.options import DEFAULT_URL, MinArea, Threshold, Url, open_client
-
-if TYPE_CHECKING:
-    from lerenet.client import SupportClass
+from lerenet.cli.options import DEFAULT_URL, ClassName, MinArea, Threshold, Url, open_client
+from lerenet.cli.support_files import export_class, import_classes
 
 app = typer.Typer(add_completion=False)
-
-Name = Annotated[str, typer.Argument(help="Name of the class.")]
-
-_COLUMNS = ("name", "revision", "shots", "normals", "threshold", "min px", "scale", "LOO IoU")
 
 
 @app.callback()
@@ -29,7 +24,7 @@ def support() -> None:
 @app.command()
 def add(
     context: typer.Context,
-    name: Name,
+    name: ClassName,
     image: Annotated[
         list[Path] | None,
         typer.Option(exists=True, dir_okay=False, help="A marked image; once for each.", show_default="none"),
@@ -73,22 +68,22 @@ def add(
             min_area_px=min_area,
             description=description,
         )
-    _print_classes([registered])
+    print_classes([registered])
 
 
 @app.command("list")
 def list_classes(context: typer.Context, url: Url = DEFAULT_URL) -> None:
     """List all classes."""
     with open_client(context, url) as client:
-        _print_classes(client.classes())
+        print_classes(client.classes())
 
 
 @app.command()
-def show(context: typer.Context, name: Name, url: Url = DEFAULT_URL) -> None:
+def show(context: typer.Context, name: ClassName, url: Url = DEFAULT_URL) -> None:
     """Show one class and its shots; NAME@REVISION shows an earlier one."""
     with open_client(context, url) as client:
         found = client.get(name)
-    _print_classes([found])
+    print_classes([found])
     if found.description:
         typer.echo(found.description)
     rows = ((shot.index, f"{shot.height} x {shot.width}", shot.area_px) for shot in found.shots)
@@ -98,7 +93,7 @@ def show(context: typer.Context, name: Name, url: Url = DEFAULT_URL) -> None:
 @app.command()
 def delete(
     context: typer.Context,
-    name: Name,
+    name: ClassName,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     url: Url = DEFAULT_URL,
 ) -> None:
@@ -108,6 +103,10 @@ def delete(
     with open_client(context, url) as client:
         client.delete(name)
     typer.echo(f"{name} is deleted")
+
+
+app.command("import")(import_classes)
+app.command("export")(export_class)
 
 
 def _pairs(images: Sequence[Path], masks: Sequence[Path]) -> list[tuple[Path, Path]]:
@@ -125,20 +124,3 @@ def _read_folder(folder: Path, n_shots: int, n_normals: int) -> tuple[list[tuple
         raise typer.BadParameter(f"{folder} holds several classes: name the folder of one of {names}")
     pairs = [(pair.image_path, pair.mask_path) for pair in found[0].pairs if pair.mask_path is not None]
     return pairs[:n_shots], [normal.image_path for normal in found[0].normals[:n_normals]]
-
-
-def _print_classes(classes: Sequence[SupportClass]) -> None:
-    rows = (
-        (
-            each.name,
-            each.revision,
-            len(each.shots),
-            each.normals,
-            each.threshold,
-            each.min_area_px,
-            each.scale,
-            None if each.quality is None else each.quality.loo_iou,
-        )
-        for each in classes
-    )
-    print_table(_COLUMNS, rows)

@@ -15,6 +15,7 @@ from lerenet.client.results import ClassPage, FrameResult, SegmentAnswer, Suppor
 from lerenet.client.steps import Request, Steps, asked
 from lerenet.client.uploads import ImageSource, MaskSource, image_parts, mask_parts
 from lerenet.errors import InvalidSupport, LERENetError, ServiceError
+from lerenet.imaging import ImageLimits, Mask, decode_mask
 
 MaskForm = Literal["binary", "probability", "none"]
 
@@ -95,6 +96,18 @@ def classes() -> Steps[list[SupportClass]]:
 def get(name: str) -> Steps[SupportClass]:
     """One class, as `name` or `name@revision`."""
     return _parsed(_CLASS, (yield from asked(Request("GET", _class_path(name)))))
+
+
+def shot_image(name: str, index: int) -> Steps[bytes]:
+    """The image file of a shot, as it was sent."""
+    response = yield from asked(Request("GET", f"{_class_path(name)}/shots/{index}/image"))
+    return response.content
+
+
+def shot_mask(name: str, index: int) -> Steps[Mask]:
+    """The mask of a shot, (H, W) uint8 in {0, 1}."""
+    response = yield from asked(Request("GET", f"{_class_path(name)}/shots/{index}/mask"))
+    return decode_mask(response.content, ImageLimits())
 
 
 def delete(name: str) -> Steps[None]:

@@ -69,6 +69,8 @@ class Client:
     register = method(calls.register)
     classes = method(calls.classes)
     get = method(calls.get)
+    shot_image = method(calls.shot_image)
+    shot_mask = method(calls.shot_mask)
     delete = method(calls.delete)
     segment = method(calls.segment)
 
@@ -128,6 +130,8 @@ class AsyncClient:
     register = async_method(calls.register)
     classes = async_method(calls.classes)
     get = async_method(calls.get)
+    shot_image = async_method(calls.shot_image)
+    shot_mask = async_method(calls.shot_mask)
     delete = async_method(calls.delete)
     segment = async_method(calls.segment)
 

@@ -14,6 +14,7 @@ from pydantic.dataclasses import dataclass
 
 from lerenet.client.metadata import Value
 from lerenet.errors import ServiceError
+from lerenet.formats.polygons import checked_polygons, fill_polygons
 from lerenet.imaging import ImageLimits, Mask, decode_coco_rle, decode_image
 
 Box = tuple[int, int, int, int]
@@ -24,11 +25,15 @@ def _decoded(mask: Any) -> Any:
     """A mask from the JSON as an array; one that is an array already, or absent, as it is."""
     if not isinstance(mask, dict):
         return mask
+    if "result" in mask or "label" in mask:
+        raise ValueError("a mask for another tool, Label Studio or CVAT, which this client does not read")
     try:
         height, width = mask["size"]
         as_announced = ImageLimits(max_pixels=height * width, max_side_px=max(height, width))
         if "png" in mask:
             return decode_image(b64decode(mask["png"]), as_announced)
+        if "polygons" in mask:
+            return fill_polygons(checked_polygons(mask["polygons"]), height, width)
     except (KeyError, TypeError) as err:
         raise ValueError(f"a mask without a usable {err}") from err
     return decode_coco_rle(mask, limits=as_announced)

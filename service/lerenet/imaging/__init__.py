@@ -6,6 +6,7 @@ from lerenet.imaging.overlap import OverlapCounts, overlap
 from lerenet.imaging.png import class_colour, encode_bilevel_png, encode_grey_png, encode_palette_png
 from lerenet.imaging.rle import CocoRle, decode_coco_rle, encode_coco_rle, rle_counts
 from lerenet.imaging.shots import Shot
+from lerenet.imaging.types import image_type
 
 __all__ = [
     "CocoRle",
@@ -24,6 +25,7 @@ __all__ = [
     "encode_grey_png",
     "encode_image_png",
     "encode_palette_png",
+    "image_type",
     "mask_from_probability",
     "overlap",
     "rle_counts",

@@ -79,7 +79,7 @@ def _packed(labels: _Bytes, bits: int) -> _Bytes:
     packed = np.zeros((height, -(-width // per_byte)), np.uint8)
     for place in range(per_byte):
         part = labels[:, place::per_byte]
-        packed[:, : part.shape[1]] |= part << (8 - bits * (place + 1))
+        packed[:, : part.shape[1]] |= part << np.uint8(8 - bits * (place + 1))
     return packed
 
 

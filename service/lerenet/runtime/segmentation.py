@@ -90,7 +90,10 @@ class Segmentation:
         frames = [(image, self._parts(image)) for image in images]
         futures = deque(self._queue.submit([part.job for _, parts in frames for part in parts], deadline))
         submitted = time.monotonic()
-        awaited = [(image.shape[:2], deque((part, futures.popleft()) for part in parts)) for image, parts in frames]
+        awaited = [
+            ((image.shape[0], image.shape[1]), deque((part, futures.popleft()) for part in parts))
+            for image, parts in frames
+        ]
         try:
             return await all_or_first_error([self._finish(size, parts, submitted, render) for size, parts in awaited])
         finally:

@@ -10,7 +10,7 @@ from lerenet import errors
 from lerenet.api.dependencies import RuntimeDep
 from lerenet.api.documents import problems
 from lerenet.api.errors import problem_of
-from lerenet.api.parameters import MaskFormat
+from lerenet.api.masks import MaskFormat
 from lerenet.api.schemas import Health, LimitsBody, VersionBody
 from lerenet.errors import DeviceFailed, LERENetError
 

@@ -30,6 +30,7 @@ from lerenet.api.parameters import (
 )
 from lerenet.api.registration import read_registration, require_any, support_files
 from lerenet.api.schemas import ClassList, SupportClassBody
+from lerenet.imaging import image_type
 from lerenet.support import Change, RegisteredClass
 
 router = APIRouter(tags=["support"])
@@ -217,7 +218,7 @@ IMAGE_ANSWER = {
 async def get_shot_image(runtime: ReadyRuntimeDep, name: Reference, index: Index) -> Response:
     """The file as it was uploaded."""
     file = await runtime.registry.shot_image(name, index)
-    return Response(file.data, headers={"X-Revision": file.revision}, media_type=_image_type(file.data))
+    return Response(file.data, headers={"X-Revision": file.revision}, media_type=f"image/{image_type(file.data)}")
 
 
 @router.get(
@@ -248,9 +249,3 @@ def _changed(request: Request, response: Response, change: Change) -> SupportCla
 def _shown(response: Response, registered: RegisteredClass) -> SupportClassBody:
     response.headers["ETag"] = f'"{registered.record.revision}"'
     return SupportClassBody.of(registered)
-
-
-def _image_type(data: bytes) -> str:
-    """Media type by the first bytes; one of the four that are accepted."""
-    magics = {b"\x89PNG": "image/png", b"\xff\xd8\xff": "image/jpeg", b"BM": "image/bmp"}
-    return next((kind for magic, kind in magics.items() if data.startswith(magic)), "image/tiff")

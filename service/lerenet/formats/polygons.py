@@ -6,11 +6,15 @@ Pillow draws polygons too, but it adds the outline and rounds corners to whole p
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lerenet.imaging import Mask
+
+MAX_POLYGONS = 1_000
+MAX_CORNER_PX = 1e6
 
 MAX_COVERINGS = 32
 """How often the boxes around the polygons of one image, and their edges, may cover it all in all."""
@@ -39,6 +43,28 @@ def fill_polygons(polygons: Sequence[Sequence[float]], height: int, width: int) 
     for points in shapes:
         _fill(mask, points)
     return mask
+
+
+def is_corner(number: Any) -> bool:
+    """Whether a value is a coordinate that can be worked with, which NaN is not."""
+    return type(number) in (int, float) and abs(number) < MAX_CORNER_PX
+
+
+def checked_polygons(polygons: Any) -> list[list[float]]:
+    """Polygons that somebody sent as JSON: `[[x1, y1, x2, y2, x3, y3, ...], ...]`.
+
+    Raises:
+        ValueError: They are of another form, or more than `MAX_POLYGONS`.
+    """
+    if not isinstance(polygons, list) or len(polygons) > MAX_POLYGONS or not all(map(_is_polygon, polygons)):
+        raise ValueError(
+            f"a polygon is a list of 3 or more points as x1, y1, x2, y2, ...; there are {MAX_POLYGONS} at most"
+        )
+    return polygons
+
+
+def _is_polygon(polygon: Any) -> bool:
+    return isinstance(polygon, list) and len(polygon) >= 6 and len(polygon) % 2 == 0 and all(map(is_corner, polygon))
 
 
 def _fill(mask: Mask, points: Points) -> None:

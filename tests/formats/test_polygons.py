@@ -5,7 +5,7 @@ import PIL.Image
 import PIL.ImageDraw
 import pytest
 
-from lerenet.api.polygons import fill_polygons
+from lerenet.formats.polygons import fill_polygons
 from lerenet.imaging import overlap
 
 
