@@ -1,0 +1,61 @@
+// Files from the user's disk as pictures: bytes that are sent as they are, and a bitmap to look at.
+
+import { element } from "./dom.js";
+
+let lastId = 0;
+
+/** A file as a picture, upright as the service sees it. TIFF and damaged files have no bitmap. */
+export async function readPicture(file, name = file.name) {
+  lastId += 1;
+  const picture = { id: lastId, file, name, bitmap: null, height: 0, width: 0 };
+  try {
+    picture.bitmap = await createImageBitmap(file, { imageOrientation: "from-image" });
+    Object.assign(picture, { height: picture.bitmap.height, width: picture.bitmap.width });
+  } catch {
+    picture.bitmap = null; // the browser cannot read it; the service perhaps can
+  }
+  return picture;
+}
+
+export async function readPictures(files) {
+  return Promise.all([...files].map((file) => readPicture(file)));
+}
+
+/** A small canvas of a picture with layers over it. */
+export function thumbnail({ bitmap, height, width }, layers, sidePx) {
+  const ratio = window.devicePixelRatio;
+  const scale = Math.min(sidePx / Math.max(1, width), sidePx / Math.max(1, height)) * ratio;
+  const canvas = element("canvas", { width: Math.max(1, Math.round(width * scale)), height: Math.max(1, Math.round(height * scale)) });
+  const context = canvas.getContext("2d");
+  context.imageSmoothingQuality = "high";
+  if (bitmap) context.drawImage(bitmap, 0, 0, canvas.width, canvas.height);
+  for (const { canvas: layer, opacity } of layers) {
+    context.globalAlpha = opacity;
+    context.drawImage(layer, 0, 0, canvas.width, canvas.height);
+  }
+  return canvas;
+}
+
+/** Lets files be dropped on a place, chosen with a button, and pasted where `isOpen` says that the place is seen. */
+export function takesFiles({ place, button, input, isOpen }, take) {
+  button.addEventListener("click", () => input.click());
+  input.addEventListener("change", () => {
+    take([...input.files]);
+    input.value = ""; // so that the same file can be chosen again
+  });
+  place.addEventListener("dragover", (event) => {
+    event.preventDefault();
+    place.classList.add("is-over");
+  });
+  place.addEventListener("dragleave", (event) => {
+    if (!place.contains(event.relatedTarget)) place.classList.remove("is-over");
+  });
+  place.addEventListener("drop", (event) => {
+    event.preventDefault();
+    place.classList.remove("is-over");
+    take([...event.dataTransfer.files]);
+  });
+  document.addEventListener("paste", (event) => {
+    if (isOpen() && event.clipboardData.files.length) take([...event.clipboardData.files]);
+  });
+}
