@@ -133,7 +133,7 @@ function parameters(each) {
   }, name);
   return element("form", { className: "parameters", method: "dialog", noValidate: true, onsubmit: save },
     element("label", { title: "Probability from which a pixel is marked; empty for the suggested one" }, "Threshold", threshold),
-    element("label", { title: "Regions of fewer pixels are left out" }, "Min. area, px", minArea),
+    element("label", { title: "Regions of fewer pixels are left out" }, "Min. px", minArea),
     element("label", { title: "Regions less surely right are left out; empty for the suggested one" }, "Min. score", minScore),
     element("label", { className: "wide" }, "Description", description),
     element("button", { type: "submit", id: `save-${name}` }, "Save"));

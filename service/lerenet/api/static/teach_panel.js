@@ -37,6 +37,9 @@ export function startTeachPanel(goSegment) {
     drafts.current.isNormal = target.checked;
     draw();
   });
+  stage.canvas.addEventListener("keydown", (event) => {
+    if (event.key === "c" && !event.ctrlKey && !event.metaKey) byId("is-normal").click();
+  });
   byId("target").addEventListener("change", drawForm);
   byId("register-form").addEventListener("submit", () => register(goSegment));
   byId("register-cancel").addEventListener("click", () => preparation?.abort());
@@ -91,7 +94,7 @@ function drawTools({ name, sizePx }) {
 
 function state(draft) {
   if (draft.isNormal) return "clean";
-  return draft.mask.areaPx ? `${count(draft.mask.areaPx)} px marked` : "not marked";
+  return draft.mask.areaPx ? `${count(draft.mask.areaPx)} px` : "not marked";
 }
 
 function stripItem(draft) {

@@ -12,6 +12,7 @@ export class Tools {
     Object.assign(this, { stage, mask, onChange, onState, name: "brush", sizePx: 8, corners: [], cursor: null, last: null });
     stage.paintMarks = (context) => this.#paintMarks(context);
     stage.canvas.addEventListener("keydown", (event) => this.#key(event));
+    document.addEventListener("keydown", (event) => this.#command(event));
     stage.canvas.addEventListener("keyup", (event) => { if (event.key === " ") stage.isSpaceDown = false; });
     this.choose("brush");
   }
@@ -129,17 +130,26 @@ export class Tools {
 
   // ---- keys: arrows move the brush, Enter sets it down
 
+  // Undo and redo hold wherever the focus is, except where text has an undo of its own.
+  #command(event) {
+    const isText = event.target.matches("textarea, input:not([type]), input[type='number'], input[type='password']");
+    if (isText || !(event.ctrlKey || event.metaKey) || !this.stage.canvas.checkVisibility()) return;
+    const acts = { z: () => (event.shiftKey ? this.redo() : this.undo()), y: () => this.redo() };
+    const act = acts[event.key.toLowerCase()];
+    if (!act) return;
+    act();
+    event.preventDefault();
+  }
+
   #key(event) {
-    const isCommand = event.ctrlKey || event.metaKey;
+    if (event.ctrlKey || event.metaKey) return;
     const key = event.key.toLowerCase();
-    const acts = isCommand
-      ? { z: () => (event.shiftKey ? this.redo() : this.undo()), y: () => this.redo() }
-      : {
-          b: () => this.choose("brush"), e: () => this.choose("erase"), p: () => this.choose("polygon"), h: () => this.choose("hand"),
-          "[": () => this.resize(this.sizePx / 1.25 - 0.5), "]": () => this.resize(this.sizePx * 1.25 + 0.5),
-          " ": () => { this.stage.isSpaceDown = true; },
-          enter: () => this.#setDown(), escape: () => { this.corners = []; this.stage.draw(); },
-        };
+    const acts = {
+      b: () => this.choose("brush"), e: () => this.choose("erase"), p: () => this.choose("polygon"), h: () => this.choose("hand"),
+      "[": () => this.resize(this.sizePx / 1.25 - 0.5), "]": () => this.resize(this.sizePx * 1.25 + 0.5),
+      " ": () => { this.stage.isSpaceDown = true; },
+      enter: () => this.#setDown(), escape: () => { this.corners = []; this.stage.draw(); },
+    };
     const step = { arrowleft: [-1, 0], arrowright: [1, 0], arrowup: [0, -1], arrowdown: [0, 1] }[key];
     if (acts[key]) acts[key]();
     else if (step && this.stage.tool && !event.altKey && this.mask()) this.#moveCursor(step, event.shiftKey ? 10 : 1);
