@@ -100,7 +100,7 @@ class User:
         for place in self._places([*points, points[0]]):
             self.page.mouse.click(*place)
 
-    def paint(self, mask: Mask, size_px: int = 5) -> None:
+    def paint(self, mask: Mask, size_px: int = 7) -> None:
         """Strokes over what a mask marks, as a hand would."""
         self.tool("brush", size_px)
         for y in range(size_px // 2, mask.shape[0], size_px - 1):

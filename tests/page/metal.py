@@ -15,7 +15,7 @@ from lerenet.inference.encodings import ClassEncoding
 from lerenet.network import SupportEncoding
 
 SIDE_PX = 200
-DEFECT, GLARE = 205, 188
+DEFECT, GLARE = 205, 184
 NEVER = -1e3
 
 Spot = tuple[float, float, float, float]
@@ -32,7 +32,7 @@ def plate(seed: int, spots: Sequence[Spot] = (), level: int = DEFECT) -> tuple[I
         turned = (y - cy) + 0.35 * (x - cx)
         depth = np.maximum(depth, 1.25 - np.hypot((x - cx) / rx, turned / ry))
     weight = np.clip(2.5 * depth, 0, 1)
-    spot = level + rng.normal(0, 3, (SIDE_PX, SIDE_PX))
+    spot = level + rng.normal(0, 2, (SIDE_PX, SIDE_PX))
     image = np.clip(surface * (1 - weight) + spot * weight, 0, 255).astype(np.uint8)
     return image, (weight == 1).astype(np.uint8)
 

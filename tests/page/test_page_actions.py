@@ -134,7 +134,9 @@ def test_a_key_is_asked_for_once_when_the_service_wants_one(new_user: NewUser) -
         if route.request.headers.get("x-api-key") == "lere_right":
             route.continue_()
         else:
-            problem = '{"title": "No key, or a wrong one", "detail": "send a key", "code": "unauthorized", "errors": []}'
+            problem = (
+                '{"title": "No key, or a wrong one", "detail": "send a key", "code": "unauthorized", "errors": []}'
+            )
             route.fulfill(status=401, body=problem, content_type="application/problem+json")
 
     user.page.route("**/support*", guard)
@@ -154,8 +156,16 @@ def test_two_fingers_zoom_without_painting(new_user: NewUser, folder: Path) -> N
     user.add_images(write(folder, SHOTS[:1], "shot"))
     before = user.zoom()
     touch = user.page.context.new_cdp_session(user.page)
-    for kind, half_px in [("touchStart", None), ("touchStart", 40), ("touchMove", 60), ("touchMove", 90), ("touchEnd", 0)]:
-        places = [] if half_px == 0 else [(620, 380)] if half_px is None else [(660 - half_px, 380), (660 + half_px, 380)]
+    for kind, half_px in [
+        ("touchStart", None),
+        ("touchStart", 40),
+        ("touchMove", 60),
+        ("touchMove", 90),
+        ("touchEnd", 0),
+    ]:
+        places = (
+            [] if half_px == 0 else [(620, 380)] if half_px is None else [(660 - half_px, 380), (660 + half_px, 380)]
+        )
         points = [{"x": x, "y": y, "id": i} for i, (x, y) in enumerate(places)]
         touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
     user.settle()

@@ -53,6 +53,7 @@ def test_a_defect_is_marked_found_and_a_false_alarm_taught_away(
     user = new_user(**LOOKS[look])
     page = user.page
     snap(user, f"{look}-1-empty")
+    assert page.is_visible("#choose-images")
 
     user.add_images(write(folder, SHOTS, "plate"))
     for place, (_, mask) in enumerate(SHOTS):

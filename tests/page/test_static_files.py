@@ -16,7 +16,11 @@ LARGEST_BYTES = 16_000
 
 @pytest.mark.parametrize(
     ("name", "media_type"),
-    [("main.js", "text/javascript; charset=utf-8"), ("page.css", "text/css; charset=utf-8"), ("icon.svg", "image/svg+xml")],
+    [
+        ("main.js", "text/javascript; charset=utf-8"),
+        ("page.css", "text/css; charset=utf-8"),
+        ("icon.svg", "image/svg+xml"),
+    ],
 )
 async def test_a_file_has_its_type(client: AppClient, name: str, media_type: str) -> None:
     response = await client.get(f"/static/{name}")

@@ -1,20 +1,29 @@
 // Files from the user's disk as pictures: bytes that are sent as they are, and a bitmap to look at.
 
 import { element } from "./dom.js";
+import { decodeTiff } from "./tiff.js";
 
 let lastId = 0;
 
-/** A file as a picture, upright as the service sees it. TIFF and damaged files have no bitmap. */
+/** A file as a picture, upright as the service sees it. Damaged and very uncommon files have no bitmap. */
 export async function readPicture(file, name = file.name) {
   lastId += 1;
   const picture = { id: lastId, file, name, bitmap: null, height: 0, width: 0 };
   try {
-    picture.bitmap = await createImageBitmap(file, { imageOrientation: "from-image" });
+    picture.bitmap = await bitmapOf(file);
     Object.assign(picture, { height: picture.bitmap.height, width: picture.bitmap.width });
   } catch {
     picture.bitmap = null; // the browser cannot read it; the service perhaps can
   }
   return picture;
+}
+
+async function bitmapOf(file) {
+  try {
+    return await createImageBitmap(file, { imageOrientation: "from-image" });
+  } catch {
+    return createImageBitmap(await decodeTiff(await file.arrayBuffer()));
+  }
 }
 
 export async function readPictures(files) {

@@ -69,8 +69,8 @@ function makeBlock(name) {
     element("label", { className: "threshold" }, "Threshold", slider, value), moved,
     element("div", { className: "answers" },
       element("button", { type: "button", id: `correct-${name}`, onclick: () => correct(frames.current, name) }, "Correct mask"),
-      element("button", { type: "button", id: `alarm-${name}`, title: "This frame is free of the defect: teach it as clean", onclick: () => teachClean(name) }, "False alarm: add as clean"),
-      element("button", { type: "button", className: "plain", onclick: () => saveMask(frames.current, name) }, "Mask PNG")));
+      element("button", { type: "button", id: `mask-${name}`, title: "The mask as it is shown, as a file", onclick: () => guarded(() => saveMask(frames.current, name)) }, "Mask PNG"),
+      element("button", { type: "button", id: `alarm-${name}`, title: "This frame is free of the defect: teach it as clean", onclick: () => teachClean(name) }, "False alarm: add as clean")));
   const fill = (frame) => {
     swatch.style.background = cssColour(name);
     shown.checked = !frames.hidden.has(name);

@@ -111,7 +111,9 @@ function caption(frame) {
   if (frame.problem) return "refused";
   if (!frame.found.size) return "waiting";
   const parts = found(frame);
-  return parts.length ? parts.map(({ name, regions }) => `${name} ${count(regions.reduce((sum, each) => sum + each.areaPx, 0))} px`).join(", ") : "nothing found";
+  if (!parts.length) return "nothing found";
+  const areaOf = (regions) => `${count(regions.reduce((sum, each) => sum + each.areaPx, 0))} px`;
+  return parts.map(({ name, regions }) => (usedClasses().length > 1 ? `${name} ${areaOf(regions)}` : areaOf(regions))).join(", ");
 }
 
 function stripItem(frame, sidePx) {
