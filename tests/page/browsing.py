@@ -44,7 +44,8 @@ DRAWN = """async (place) => {
 SCORED = """async () => {
   const { frames, regionsOf, shownNames } = await import('./static/frames.js');
   return frames.all.length > 0 && !frames.progress
-    && frames.all.every((frame) => frame.problem || shownNames(frame).length && shownNames(frame).every((name) => regionsOf(frame, name).isScored));
+    && frames.all.every((frame) => frame.problem
+      || shownNames(frame).length && shownNames(frame).every((name) => regionsOf(frame, name).isScored));
 }"""
 
 
@@ -100,10 +101,10 @@ class User:
         for place in self._places([*points, points[0]]):
             self.page.mouse.click(*place)
 
-    def paint(self, mask: Mask, size_px: int = 7) -> None:
+    def paint(self, mask: Mask, size_px: int = 5) -> None:
         """Strokes over what a mask marks, as a hand would."""
         self.tool("brush", size_px)
-        for y in range(size_px // 2, mask.shape[0], size_px - 1):
+        for y in range(size_px // 2, mask.shape[0], size_px // 2 + 1):
             for x0, x1 in _runs(mask[y]):
                 if x1 - x0 >= size_px:
                     self.drag([(x0 + size_px / 2, y + 0.5), (x1 - size_px / 2, y + 0.5)])

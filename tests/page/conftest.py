@@ -1,4 +1,4 @@
-"""A browser, and an application that it can reach. Without playwright or a browser, tests that ask for them are skipped."""
+"""A browser, and an application that it can reach; without playwright or a browser, tests of the page are skipped."""
 
 from __future__ import annotations
 
@@ -70,7 +70,8 @@ def serving(settings: Settings) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Of a service that runs for all tests of a module."""
-    with serving(Settings(data_dir=tmp_path_factory.mktemp("data"), device="cpu", threads=1)) as address:
+    fields = {"data_dir": tmp_path_factory.mktemp("data"), "device": "cpu", "threads": 1}
+    with serving(Settings.model_validate(fields)) as address:
         yield address
 
 

@@ -128,7 +128,7 @@ function drawForm() {
   byId("register-button").textContent = target ? `Add to ${target}` : "Register class";
   byId("register-button").disabled = Boolean(preparation) || !(marked.length || (target && normals.length));
   replaceChildren(byId("register-summary"),
-    element("li", {}, `${plural(marked.length, "shot")} marked`),
+    element("li", {}, marked.length ? `${plural(marked.length, "shot")} marked` : "No image is marked yet"),
     normals.length > 0 && element("li", {}, `${plural(normals.length, "image")} clean`),
     left.length > 0 && element("li", { className: "warning" }, `${plural(left.length, "image")} neither marked nor clean: left out`));
 }
