@@ -115,9 +115,8 @@ def rough(folder: Path) -> Path:
     """A frame whose probability map has every value, in regions of every size."""
     rng = np.random.default_rng(5)
     coarse = rng.uniform(120, 255, (26, 31)).repeat(8, 0).repeat(8, 1)[:201, :243]
-    [path] = write(
-        folder, [((coarse + rng.normal(0, 12, coarse.shape)).clip(0, 255).astype(np.uint8), coarse)], "rough"
-    )
+    image = (coarse + rng.normal(0, 12, coarse.shape)).clip(0, 255).astype(np.uint8)
+    [path] = write(folder, [(image, np.zeros_like(image))], "rough")
     return path
 
 
