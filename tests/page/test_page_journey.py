@@ -58,7 +58,7 @@ def test_a_defect_is_marked_found_and_a_false_alarm_taught_away(
     user.add_images(write(folder, SHOTS, "plate"))
     for place, (_, mask) in enumerate(SHOTS):
         user.open_image(place)
-        user.paint(mask)
+        user.paint(mask, 5 if look == "light" else 9)
     snap(user, f"{look}-2-painting")
 
     user.register(NAME)

@@ -31,17 +31,30 @@ export async function readPictures(files) {
 }
 
 /** A small canvas of a picture with layers over it. */
-export function thumbnail({ bitmap, height, width }, layers, sidePx) {
-  const ratio = window.devicePixelRatio;
-  const scale = Math.min(sidePx / Math.max(1, width), sidePx / Math.max(1, height)) * ratio;
-  const canvas = element("canvas", { width: Math.max(1, Math.round(width * scale)), height: Math.max(1, Math.round(height * scale)) });
+export function thumbnail(picture, layers, sidePx) {
+  const small = shrunken(picture, sidePx * window.devicePixelRatio);
+  const canvas = element("canvas", { width: small.width, height: small.height });
   const context = canvas.getContext("2d");
-  context.imageSmoothingQuality = "high";
-  if (bitmap) context.drawImage(bitmap, 0, 0, canvas.width, canvas.height);
+  context.drawImage(small, 0, 0);
   for (const { canvas: layer, opacity } of layers) {
     context.globalAlpha = opacity;
     context.drawImage(layer, 0, 0, canvas.width, canvas.height);
   }
+  return canvas;
+}
+
+// Pictures stay as they are while their layers change, and shrinking one of 80 megapixels takes a while.
+function shrunken(picture, sidePx) {
+  const { bitmap, height, width } = picture;
+  if (picture.small?.sidePx === sidePx && picture.small.isOf === bitmap) return picture.small.canvas;
+  const scale = Math.min(sidePx / Math.max(1, width), sidePx / Math.max(1, height));
+  const canvas = element("canvas", {
+    width: Math.max(1, Math.round(width * scale)), height: Math.max(1, Math.round(height * scale)),
+  });
+  const context = canvas.getContext("2d");
+  context.imageSmoothingQuality = "high";
+  if (bitmap) context.drawImage(bitmap, 0, 0, canvas.width, canvas.height);
+  if (bitmap) picture.small = { canvas, isOf: bitmap, sidePx };
   return canvas;
 }
 

@@ -18,7 +18,10 @@ export function startSegmentPanel() {
   takesFiles({
     place: byId("segment"), button: byId("choose-frames"), input: byId("frame-input"), isOpen: () => !byId("segment").hidden,
   }, takeFrames);
-  byId("opacity").addEventListener("input", drawAll);
+  byId("opacity").addEventListener("input", () => {
+    thumbs.clear();
+    drawOne();
+  });
   byId("again").addEventListener("click", () => segmentAgain());
   byId("segment-stop").addEventListener("click", stopSegmenting);
   byId("view-one").addEventListener("click", () => view("one"));

@@ -99,10 +99,12 @@ function state(draft) {
 
 function stripItem(draft) {
   const { id, name } = draft.picture;
-  const layers = isMarked(draft) ? [{ canvas: draft.mask.layer, opacity: 0.7 }] : [];
+  if (!draft.thumb || draft === drafts.current) { // no other has changed
+    draft.thumb = thumbnail(draft.picture, isMarked(draft) ? [{ canvas: draft.mask.layer, opacity: 0.7 }] : [], THUMB_PX);
+  }
   return element("div", { className: "frame", "data-state": draft.isNormal ? "clean" : isMarked(draft) ? "found" : "" },
     element("button", { type: "button", id: `draft-${id}`, className: "open", "aria-current": draft === drafts.current, onclick: () => openDraft(draft) },
-      element("span", { className: "thumb" }, thumbnail(draft.picture, layers, THUMB_PX)),
+      element("span", { className: "thumb" }, draft.thumb),
       element("span", { className: "caption" }, name), element("small", {}, state(draft))),
     element("button", { type: "button", className: "plain remove", "aria-label": `Remove ${name}`, title: "Remove", onclick: () => removeDrafts([draft]) }, "×"));
 }
