@@ -16,7 +16,9 @@ from lerenet.errors import ConfigurationError
 
 PREFIX = "LERENET_"
 
-NOT_OF_THE_SERVICE = frozenset({"LERENET_API_KEY", "LERENET_PUBLISH", "LERENET_TEST_DATA", "LERENET_URL"})
+NOT_OF_THE_SERVICE = frozenset(
+    {"LERENET_API_KEY", "LERENET_PUBLISH", "LERENET_TEST_DATA", "LERENET_TEST_SCREENSHOTS", "LERENET_URL"}
+)
 """Variables that the client, the compose files and the tests read."""
 
 MIB = 1 << 20

@@ -18,7 +18,7 @@ from lerenet.runtime.admission import Share
 CLIENT_LEFT = 499
 """Status in logs and metrics for a caller who left; never sent."""
 
-QUIET_ROUTES = frozenset({"/livez", "/readyz", "/metrics"})
+QUIET_ROUTES = frozenset({"/livez", "/readyz", "/metrics", "/static/{name}"})
 
 _log = structlog.get_logger(__name__)
 

@@ -1,43 +1,64 @@
-"""`/`: what this is, and how to begin."""
+"""`/`: the page on which people mark defects and look at masks, and the files it is made of."""
 
 from __future__ import annotations
 
 from html import escape
+from typing import Annotated
 
-from fastapi import APIRouter, Request
-from fastapi.responses import HTMLResponse
+from fastapi import APIRouter, Header, Request, Response
+from starlette.exceptions import HTTPException
 
-router = APIRouter()
+from lerenet.api.negotiation import is_known
+from lerenet.api.static_files import PAGE_FILE, StaticFile, as_static, static_files
 
-PAGE = """<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>LERENet</title>
-<style>
-body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 46rem; margin: 3rem auto; padding: 0 1rem; color: #222; }}
-pre {{ background: #f2f3f5; padding: 1rem; overflow-x: auto; border-radius: 4px; }}
-@media (prefers-color-scheme: dark) {{ body {{ background: #17191c; color: #ddd; }} pre {{ background: #24272b; }}
-a {{ color: #8ab8ff; }} }}
-</style>
-<h1>LERENet</h1>
-<p>Few-shot segmentation of metal surface defects. Register a defect from 1 to 10 marked images, and get its pixel masks
-on the next frames at once, without training.</p>
-<h2>Register a class</h2>
-<pre>curl {base}/support -F name=scratches \\
-  -F images=@plate1.png -F masks=@mask1.png \\
-  -F images=@plate2.png -F masks=@mask2.png</pre>
-<h2>Segment a frame</h2>
-<pre>curl {base}/segment -F images=@frame.png
-curl '{base}/segment?classes=scratches' -H 'Content-Type: image/png' --data-binary @frame.png
-curl {base}/segment -F images=@frame.png -H 'Accept: image/png' -o mask.png</pre>
-<p><a href="{base}/docs">All routes</a> · <a href="{base}/limits">limits</a> · <a href="{base}/version">version</a> ·
-<a href="{base}/support">registered classes</a></p>
-</html>
-"""
+router = APIRouter(include_in_schema=False)
+
+HEADERS = {
+    # Nothing from elsewhere and nothing inline: what a file name or a description says is never run. `blob:` are
+    # images that the user chose, or that were fetched with a key.
+    "Content-Security-Policy": "; ".join(
+        (
+            "default-src 'none'",
+            "script-src 'self'",
+            "style-src 'self'",
+            "img-src 'self' blob:",
+            "connect-src 'self'",
+            "base-uri 'self'",
+            "form-action 'none'",
+            "frame-ancestors 'none'",
+        )
+    ),
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    # Asked about each time, answered with 304: modules import each other by plain names, so they change together.
+    "Cache-Control": "no-cache",
+}
+
+IfNoneMatch = Annotated[str | None, Header()]
 
 
-@router.get("/", include_in_schema=False, response_class=HTMLResponse)
-async def page(request: Request) -> HTMLResponse:
-    """A short page with lines to copy; addresses are those the caller used."""
-    return HTMLResponse(PAGE.format(base=escape(str(request.base_url).rstrip("/"))))
+@router.get("/")
+async def page(request: Request, if_none_match: IfNoneMatch = None) -> Response:
+    """The page; addresses in its lines to copy are those the caller used."""
+    template = static_files()[PAGE_FILE]
+    shown = template.data.decode().replace("{address}", escape(str(request.base_url).rstrip("/")))
+    # Behind a prefix the page may be asked for without its last slash, and then relative addresses would miss it.
+    prefix = request.scope.get("root_path", "")
+    shown = shown.replace("<!-- base -->", f'<base href="{escape(prefix)}/">' if prefix else "")
+    return _answer(as_static(shown.encode(), template.media_type), if_none_match)
+
+
+@router.get("/static/{name}")
+async def static_file(name: str, if_none_match: IfNoneMatch = None) -> Response:
+    """A module, a style sheet or the icon."""
+    file = static_files().get(name)
+    if file is None or name == PAGE_FILE:
+        raise HTTPException(404)
+    return _answer(file, if_none_match)
+
+
+def _answer(file: StaticFile, if_none_match: str | None) -> Response:
+    headers = {**HEADERS, "ETag": f'"{file.tag}"'}
+    if is_known(if_none_match, file.tag):
+        return Response(status_code=304, headers=headers)
+    return Response(file.data, headers=headers, media_type=file.media_type)
