@@ -17,9 +17,10 @@ if sys.argv[1] == "kept":
     keep_freed_memory()
 def touch():
     torch.ones(64 << 18)  # 64 MiB
-touch(), touch()
+for _ in range(4):  # until a block of this size has found its place
+    touch()
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-for _ in range(4):
+for _ in range(16):
     touch()
 print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 """
