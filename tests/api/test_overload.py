@@ -38,6 +38,16 @@ async def reaches(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.005)
 
 
+async def fill_queue(client: AppClient, segmenter: GatedSegmenter) -> list[asyncio.Task[httpx.Response]]:
+    """One frame on the device and one in the line, which wait for the gate."""
+    segmenter.gate.clear()
+    running = asyncio.create_task(segment(client))
+    await happens(segmenter.entered)
+    waiting = asyncio.create_task(segment(client))
+    await reaches(lambda: client.runtime.require_ready().queue.depth == 1)
+    return [running, waiting]
+
+
 async def test_probes_tell_live_from_ready_while_the_weights_are_loaded(
     client_factory: ClientFactory, settings: Settings
 ) -> None:
@@ -76,11 +86,7 @@ async def test_a_full_queue_answers_503_with_retry_after(
     segmenter = GatedSegmenter()
     client = await client_factory(make_settings(max_queue_images=1, max_batch_images=1), engine_with(segmenter))
     await register(client)
-    segmenter.gate.clear()
-    running = asyncio.create_task(segment(client))
-    await happens(segmenter.entered)
-    waiting = asyncio.create_task(segment(client))
-    await reaches(lambda: client.runtime.require_ready().queue.depth == 1)
+    accepted = await fill_queue(client, segmenter)
 
     refused = await segment(client)
 
@@ -88,7 +94,7 @@ async def test_a_full_queue_answers_503_with_retry_after(
     assert int(refused.headers["retry-after"]) >= 1
     assert (await client.get("/readyz")).status_code == 200
     segmenter.gate.set()
-    assert [(await each).status_code for each in (running, waiting)] == [200, 200]
+    assert [(await each).status_code for each in accepted] == [200, 200]
 
 
 @pytest.mark.parametrize("root_path", ["", "/lerenet"])
@@ -99,18 +105,14 @@ async def test_a_full_queue_refuses_before_anything_is_decoded(
     settings = make_settings(max_queue_images=1, max_batch_images=1, root_path=root_path)
     client = await client_factory(settings, engine_with(segmenter))
     await register(client)
-    segmenter.gate.clear()
-    running = asyncio.create_task(segment(client))
-    await happens(segmenter.entered)
-    waiting = asyncio.create_task(segment(client))
-    await reaches(lambda: client.runtime.require_ready().queue.depth == 1)
+    accepted = await fill_queue(client, segmenter)
 
     refused = await client.post("/segment", content=b"no image", headers={"Content-Type": "image/png"})
 
     assert_problem(refused, 503, "queue_full")
     assert 'route="/segment"' in (await client.get("/metrics")).text
     segmenter.gate.set()
-    await asyncio.gather(running, waiting)
+    await asyncio.gather(*accepted)
 
 
 async def test_a_request_past_its_deadline_answers_504(
