@@ -51,8 +51,8 @@ sbom: $(VENV)/.supply  ## write dist/sbom.json (CycloneDX): what the image holds
 	| $(BIN)/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible --output-file dist/sbom.json -
 
 audit: $(VENV)/.supply  ## known vulnerabilities of what is locked, secrets in what is tracked; lint for security is in `check`
-	git ls-files -z | xargs -0 $(BIN)/detect-secrets-hook --exclude-files '\.(lock|safetensors|png)$$'
-	for lock in $(LOCKS); do $(BIN)/pip-audit --disable-pip --require-hashes --requirement $$lock || exit 1; done
+	git ls-files -z | xargs -0 $(BIN)/detect-secrets-hook --disable-plugin HexHighEntropyString --exclude-files '\.(lock|safetensors|png)$$'
+	for lock in $(LOCKS); do $(BIN)/pip-audit --strict --disable-pip --require-hashes --requirement $$lock || exit 1; done
 
 clean:  ## remove the environment and every cache
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis dist
