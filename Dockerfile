@@ -5,18 +5,25 @@ ARG BASE_IMAGE=python:3.12-slim-bookworm
 
 # hadolint ignore=DL3006
 FROM ${BASE_IMAGE} AS build
-ARG TORCH_VERSION=">=2.8,<2.14"
+ARG TORCH_VERSION="==2.13.0"
 ARG TORCH_INDEX_URL=""
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
-RUN python -m venv /opt/lerenet
-# torch alone in its layer: it is most of the image and changes least.
-# hadolint ignore=DL3059
-RUN /opt/lerenet/bin/pip install "torch${TORCH_VERSION}" ${TORCH_INDEX_URL:+--index-url "$TORCH_INDEX_URL"}
 WORKDIR /src
+COPY docker/serve.lock docker/build.lock docker/
+# Everything comes with the hash that `make lock` wrote down, but for torch, whose build each site chooses. Before torch,
+# so that what torch shares with the others is of the locked release, too.
+RUN python -m venv /opt/lerenet \
+ && /opt/lerenet/bin/pip install --require-hashes --requirement docker/serve.lock
+RUN /opt/lerenet/bin/pip install "torch${TORCH_VERSION}" ${TORCH_INDEX_URL:+--index-url "$TORCH_INDEX_URL"}
+# What builds the wheel stays out of the image.
+RUN python -m venv /opt/build \
+ && /opt/build/bin/pip install --require-hashes --requirement docker/build.lock
 COPY pyproject.toml README.md LICENSE ./
 COPY service ./service
 COPY model_weights ./model_weights
-RUN /opt/lerenet/bin/pip install ".[serve]"
+RUN /opt/build/bin/pip wheel --no-deps --no-build-isolation --wheel-dir /wheels . \
+ && /opt/lerenet/bin/pip install --no-deps --no-index /wheels/*.whl \
+ && /opt/lerenet/bin/pip check
 
 # hadolint ignore=DL3006
 FROM ${BASE_IMAGE}

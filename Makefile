@@ -8,7 +8,7 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:  # a Python without ensurepip leaves half an environment, which would pass for a whole one
-.PHONY: help serve test check demo format clean
+.PHONY: help serve test check demo format clean lock sbom audit
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -33,6 +33,27 @@ format: $(VENV)/.dev  ## rewrite the source in the house's format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+# torch and the CUDA libraries of its build are the Dockerfile's arguments; a lock is good for every platform and Python.
+LOCK := $(BIN)/uv --quiet pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --upgrade --no-header
+WITHOUT_TORCH := awk '/^[a-z]/ { torch = /^(torch|triton|nvidia-|cuda-)/ } !torch'
+LOCKS := docker/serve.lock docker/build.lock
+
+lock: $(VENV)/.supply  ## write docker/*.lock: what the image installs, with hashes
+	$(LOCK) --extra otel --output-file $(VENV)/serve.lock pyproject.toml >/dev/null
+	sed -n 's/^requires = \["\(.*\)"\]$$/\1/p' pyproject.toml | $(LOCK) --output-file $(VENV)/build.lock - >/dev/null
+	for lock in $(notdir $(LOCKS)); do \
+	  { echo '# Written by `make lock` for every platform and Python from 3.11; torch is not here.'; $(WITHOUT_TORCH) $(VENV)/$$lock; } \
+	  > docker/$$lock; done
+
+sbom: $(VENV)/.supply  ## write dist/sbom.json (CycloneDX): what the image holds, TORCH_VERSION's torch included
+	mkdir -p dist
+	{ sed -n 's/^ARG TORCH_VERSION="\(.*\)"$$/torch\1/p' Dockerfile; cat docker/serve.lock; } \
+	| $(BIN)/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible --output-file dist/sbom.json -
+
+audit: $(VENV)/.supply  ## known vulnerabilities of what is locked, secrets in what is tracked; lint for security is in `check`
+	git ls-files -z | xargs -0 $(BIN)/detect-secrets-hook --disable-plugin HexHighEntropyString --exclude-files '\.(lock|safetensors|png)$$'
+	for lock in $(LOCKS); do $(BIN)/pip-audit --strict --disable-pip --require-hashes --requirement $$lock || exit 1; done
+
 clean:  ## remove the environment and every cache
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis dist
 
@@ -46,6 +67,10 @@ $(VENV)/.torch: $(VENV)/bin/python
 
 $(VENV)/.serve: $(VENV)/.torch pyproject.toml
 	$(PIP_INSTALL) --editable ".[serve]"
+	touch $@
+
+$(VENV)/.supply: $(VENV)/.torch pyproject.toml
+	$(PIP_INSTALL) --editable ".[supply]"
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.torch pyproject.toml

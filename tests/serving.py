@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import httpx
+from opentelemetry.trace import TracerProvider
 
 from lerenet.api import create_app
 from lerenet.runtime import Engine, Runtime, build_engine
@@ -29,11 +30,15 @@ class AppClient(httpx.AsyncClient):
 
 @asynccontextmanager
 async def running_client(
-    settings: Settings, *, build: Callable[[Settings], Engine] = build_engine, until_ready: bool = True
+    settings: Settings,
+    *,
+    build: Callable[[Settings], Engine] = build_engine,
+    until_ready: bool = True,
+    tracer_provider: TracerProvider | None = None,
 ) -> AsyncIterator[AppClient]:
     """Starts the application, and stops it at the end."""
     losses: list[None] = []
-    app = create_app(settings, build=build, on_loss=lambda: losses.append(None))
+    app = create_app(settings, build=build, on_loss=lambda: losses.append(None), tracer_provider=tracer_provider)
     async with app.router.lifespan_context(app):
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         async with AppClient(transport=transport, base_url="http://service", timeout=60) as client:

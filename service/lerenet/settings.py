@@ -41,6 +41,11 @@ class Settings(BaseSettings):
 
     data_dir: Path = Field(Path("data"), description="Folder of the registry and its prototypes; made when missing.")
     weights: Path | None = Field(None, description="Weights file (safetensors); unset: the one that is shipped.")
+    weights_sha256: str | None = Field(
+        None,
+        pattern="^[0-9a-f]{64}$",
+        description="Digest that the weights file must have; unset: that of the `manifest.toml` beside it, if any.",
+    )
     prototype_cache_bytes: Count = Field(512 * MIB, description="Memory of the device for prototypes.")
     prototype_host_bytes: Count = Field(
         512 * MIB, description="Host memory for prototypes that the device has no room for; the rest waits on disk."

@@ -300,7 +300,9 @@ def test_path_of_the_address_is_kept(service: FakeService) -> None:
 
 
 def test_key_is_sent_as_a_bearer_token(service: FakeService) -> None:
-    with Client("http://plant.example", api_key="lere_1", transport=service.transport) as client:
+    with Client(
+        "http://plant.example", api_key="lere_1", transport=service.transport
+    ) as client:  # pragma: allowlist secret
         client.classes()
     assert service.requests[0].headers["authorization"] == "Bearer lere_1"
 

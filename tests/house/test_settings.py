@@ -49,9 +49,10 @@ def test_an_override_comes_before_the_environment(monkeypatch: pytest.MonkeyPatc
         ("LERENET_MAX_IMAGES", "0", "LERENET_MAX_IMAGES"),
         ("LERENET_PRECISION", "fp8", "LERENET_PRECISION"),
         ("LERENET_LOG_FORMAT", "xml", "LERENET_LOG_FORMAT"),
+        ("LERENET_WEIGHTS_SHA256", "abc", "LERENET_WEIGHTS_SHA256"),
         ("LERENET_ROOT_PATH", "lerenet", "LERENET_ROOT_PATH"),
         ("LERENET_LABEL_STUDIO_URL", "label-studio:8080", "http://HOST"),
-        ("LERENET_LABEL_STUDIO_URL", "http://me:secret@label-studio", "http://HOST"),
+        ("LERENET_LABEL_STUDIO_URL", "http://me:secret@label-studio", "http://HOST"),  # pragma: allowlist secret
         ("LERENET_MAX_HELD_PIXELS", "1000", "LERENET_MAX_IMAGE_PIXELS"),
     ],
 )

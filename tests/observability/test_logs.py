@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import structlog
@@ -85,6 +86,59 @@ def test_parsers_do_not_log_what_callers_send(capsys: pytest.CaptureFixture[str]
     logging.getLogger("python_multipart.multipart").warning("did not find boundary")
 
     assert logged(capsys) == []
+
+
+def test_own_lines_say_which_module_wrote_them(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logs("info", "json")
+
+    structlog.get_logger("lerenet.x").info("ready")
+    structlog.get_logger().info("ready")
+
+    assert [line["logger"] for line in logged(capsys)] == ["lerenet.x", "lerenet"]
+
+
+def test_own_lines_have_the_fields_of_library_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logs("info", "json")
+
+    structlog.get_logger("lerenet.x").info("%d ready", 3)
+    logging.getLogger("uvicorn.error").info("%d ready", 3)
+
+    own, library = logged(capsys)
+    assert list(own) == list(library)
+    assert own["event"] == library["event"] == "3 ready"
+
+
+def test_a_value_json_cannot_hold_is_shown_as_text(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logs("info", "json")
+
+    structlog.get_logger().info("ready", kinds={"cpu"})
+
+    assert logged(capsys)[0]["kinds"] == "{'cpu'}"
+
+
+@pytest.mark.parametrize(
+    "failure", [OSError(28, "No space left on device"), ValueError("I/O operation on closed file")]
+)
+def test_a_line_that_cannot_be_written_fails_nobody(monkeypatch: pytest.MonkeyPatch, failure: Exception) -> None:
+    class Full:
+        def write(self, text: str) -> int:
+            raise failure
+
+    configure_logs("info", "json")
+    monkeypatch.setattr("sys.stderr", Full())
+
+    structlog.get_logger().info("request")
+
+
+def test_threads_do_not_mix_their_lines(capfd: pytest.CaptureFixture[str]) -> None:
+    configure_logs("info", "json")
+    log = structlog.get_logger("lerenet.x")
+
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(lambda i: log.info("request", i=i, padding="x" * 9_000), range(40)))
+
+    lines = [json.loads(line) for line in capfd.readouterr().err.splitlines()]
+    assert sorted(line["i"] for line in lines) == list(range(40))
 
 
 def test_a_text_that_a_caller_sent_stays_on_its_line(capsys: pytest.CaptureFixture[str]) -> None:

@@ -48,3 +48,24 @@ def test_two_applications_in_one_process_count_apart() -> None:
     first.count_problem("queue_full")
 
     assert 'code="queue_full"' not in second.exposition().decode()
+
+
+def test_problems_that_are_expected_begin_at_0() -> None:
+    metrics = Metrics()
+    metrics.expect_problems(["queue_full"])
+
+    assert 'lerenet_problems_total{code="queue_full"} 0.0' in metrics.exposition().decode()
+
+
+def test_memory_that_did_not_suffice_is_counted() -> None:
+    metrics = Metrics()
+    metrics.count_out_of_memory()
+
+    assert "lerenet_out_of_memory_total 1.0" in metrics.exposition().decode()
+
+
+def test_the_process_is_seen_too() -> None:
+    text = Metrics().exposition().decode()
+
+    assert "process_resident_memory_bytes" in text
+    assert "process_open_fds" in text

@@ -55,6 +55,30 @@ def test_weights_that_are_none_are_refused(make_settings: Callable[..., Settings
         build_engine(make_settings(weights=path))
 
 
+def test_weights_other_than_expected_are_not_loaded(make_settings: Callable[..., Settings], tiny_weights: Path) -> None:
+    digest = weights_digest(tiny_weights)
+    other = "0" * 64
+
+    assert build_engine(make_settings(weights_sha256=digest)).weights_digest == digest
+    with pytest.raises(WeightsError, match=f"{digest} and should have {other}"):
+        build_engine(make_settings(weights_sha256=other))
+
+
+def test_weights_are_held_to_the_manifest_beside_them(
+    make_settings: Callable[..., Settings], tiny_weights: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "mine.safetensors"
+    path.write_bytes(tiny_weights.read_bytes())
+    manifest = '[[weights]]\nfile = "{}"\nsha256 = "{}"\nbytes = 1\npreset = "metal"\ninput = ""\nmade = ""\n'
+
+    (tmp_path / "manifest.toml").write_text(manifest.format("mine.safetensors", "0" * 64))
+    with pytest.raises(WeightsError, match="should have 000"):
+        build_engine(make_settings(weights=path))
+
+    (tmp_path / "manifest.toml").write_text(manifest.format("others.safetensors", "0" * 64))
+    assert build_engine(make_settings(weights=path)).weights_digest == weights_digest(path)
+
+
 def test_a_device_that_is_not_there_is_refused(make_settings: Callable[..., Settings]) -> None:
     with pytest.raises(ConfigurationError, match="cuda:99"):
         build_engine(make_settings(device="cuda:99"))

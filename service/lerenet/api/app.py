@@ -6,13 +6,16 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
+from opentelemetry import trace
+from opentelemetry.trace import TracerProvider
 
 from lerenet import __version__
 from lerenet.api.documents import install_openapi
 from lerenet.api.doorkeeper import Doorkeeper
 from lerenet.api.envelope import Envelope
-from lerenet.api.errors import install_error_answers
+from lerenet.api.errors import install_error_answers, problem_codes
 from lerenet.api.routes import label_studio, operations, page, segment, support
+from lerenet.api.telemetry import telemetry
 from lerenet.runtime import Engine, Runtime, build_engine
 from lerenet.settings import Settings
 
@@ -37,6 +40,7 @@ def create_app(
     *,
     build: Callable[[Settings], Engine] = build_engine,
     on_loss: Callable[[], None] = lambda: None,
+    tracer_provider: TracerProvider | None = None,
 ) -> FastAPI:
     """The ASGI application. Its lifespan starts to load the weights, and drains at the end.
 
@@ -44,8 +48,10 @@ def create_app(
         settings: Read once.
         build: Makes the engine.
         on_loss: Called when only a restart helps; whoever runs the process should end it.
+        tracer_provider: Takes the spans of requests and their stages; None: whatever the process is set up with.
     """
     runtime = Runtime(settings, build=build, on_loss=on_loss)
+    runtime.metrics.expect_problems(problem_codes())
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -61,10 +67,11 @@ def create_app(
         lifespan=lifespan,
         redirect_slashes=False,
         redoc_url=None,
+        telemetry=telemetry(settings.root_path, tracer_provider),
     )
     app.state.runtime = runtime
     app.add_middleware(Doorkeeper, runtime=runtime, route=segment.ROUTE)
-    app.add_middleware(Envelope, runtime=runtime)
+    app.add_middleware(Envelope, runtime=runtime, tracer=trace.get_tracer("lerenet", __version__, tracer_provider))
     install_error_answers(app)
     for routes in (support, segment, operations, page):
         app.include_router(routes.router)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import structlog
+from opentelemetry.trace import Tracer
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -31,10 +32,12 @@ class Envelope:
     Args:
         app: The rest.
         runtime: Whose settings, metrics and weights digest are used.
+        tracer: Makes spans of the stages of traced requests.
     """
 
-    def __init__(self, app: ASGIApp, runtime: Runtime) -> None:
+    def __init__(self, app: ASGIApp, runtime: Runtime, tracer: Tracer) -> None:
         self._app = app
+        self._tracer = tracer
         self._runtime = runtime
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -44,7 +47,7 @@ class Envelope:
             return
         scope["root_path"] = scope.get("root_path") or self._runtime.settings.root_path
         request_id = accepted_request_id(Headers(scope=scope).get("x-request-id"))
-        timings = Timings()
+        timings = Timings(self._tracer)
         with request_context(request_id), timings.current(), self._runtime.bodies.share() as share:
             exchange = _Exchange(scope, receive, send, timings, request_id, self._runtime, share)
             try:

@@ -72,6 +72,11 @@ HTTP_CODES = {
 """Codes of refusals by the framework: no such route, method or media type, or a body it cannot parse."""
 
 
+def problem_codes() -> set[str]:
+    """Codes that a problem may have."""
+    return {error.code for error in STATUSES} | set(HTTP_CODES.values()) | {INTERNAL_ERROR}
+
+
 def status_of(error: LERENetError) -> int:
     """HTTP status of an error."""
     return STATUSES[type(error)]

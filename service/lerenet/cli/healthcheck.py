@@ -15,7 +15,7 @@ from lerenet.errors import ServiceError
 
 app = typer.Typer(add_completion=False)
 
-_ANY_ADDRESS = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}
+_ANY_ADDRESS = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - nothing listens here
 
 
 @app.command()

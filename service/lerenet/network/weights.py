@@ -138,6 +138,24 @@ def verify_weights(entry: WeightsEntry, folder: Path | None = None) -> None:
         )
 
 
+def verified_digest(path: Path, expected: str | None = None) -> str:
+    """Sha256 of a weights file, in hex, once it is what it should be; call it before the file is loaded.
+
+    Args:
+        path: Weights file.
+        expected: Digest it must have; None: that of its entry in a manifest beside it, where there is one.
+
+    Raises:
+        WeightsError: The file cannot be read or is another, or the manifest cannot be read.
+    """
+    digest = weights_digest(path)
+    if expected is None and (path.parent / _MANIFEST).is_file():
+        expected = next((each.sha256 for each in read_manifest(path.parent) if each.file == path.name), None)
+    if expected not in (None, digest):
+        raise WeightsError(f"{path}: has sha256 {digest} and should have {expected}; fetch the file again")
+    return digest
+
+
 def _stored(name: str, tensor: Tensor, dtype: torch.dtype) -> Tensor:
     """Weights as `dtype`; norms, biases and single numbers as they are: they take no room, and variances run high."""
     kept = tensor.detach().to(dtype) if tensor.is_floating_point() and tensor.ndim >= 2 else tensor.detach()

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.registry import Collector
 
-SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
+"""Buckets of durations: from a small frame to the longest registration."""
+
 SIZES = (1, 2, 4, 8, 16, 32, 64, 128)
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
@@ -34,15 +36,23 @@ class ServiceState:
 
 _DOCUMENTATION = {
     "ready": "1 when requests are answered, else 0.",
+    "live": "1 while a restart would not help, else 0.",
     "classes": "Registered support classes.",
+    "classes_limit": "Support classes that there may be.",
+    "data_free_bytes": "Free space where the registry lies.",
     "queue_depth": "Images and calls that wait for the device.",
+    "queue_limit": "Images that may wait for the device.",
+    "queue_drain_seconds": "Forecast of the time until all that waits or runs is done.",
     "held_bytes": "Bytes of request bodies in memory.",
+    "held_limit_bytes": "Bytes of request bodies that may be in memory.",
     "held_pixels": "Pixels of decoded images in memory.",
+    "held_limit_pixels": "Pixels of decoded images that may be in memory.",
     "requests_in_progress": "Requests being worked on.",
     "map_pixels": "Pixels of probability maps that wait to be encoded.",
     "prototype_bytes": "Prototypes on the device.",
     "prototype_host_bytes": "Prototypes in host memory, behind those on the device.",
     "last_batch_timestamp_seconds": "When the device last finished a batch, Unix time.",
+    "last_work_timestamp_seconds": "When the device last finished a batch or a piece of a registration, Unix time.",
     "prototype_cache_hits": "Prototypes found on the device, in host memory or on disk.",
     "prototype_cache_device_hits": "Prototypes found on the device.",
     "prototype_cache_host_hits": "Prototypes found in host memory.",
@@ -89,6 +99,10 @@ class Metrics(Collector):
         self._problems = Counter(
             "lerenet_problems", "Requests that were refused or failed.", ["code"], registry=self._registry
         )
+        self._out_of_memory = Counter(
+            "lerenet_out_of_memory", "Times that the device's memory did not suffice.", registry=self._registry
+        )
+        ProcessCollector(registry=self._registry)
         self._registry.register(self)
 
     def observe_request(
@@ -116,6 +130,15 @@ class Metrics(Collector):
     def count_problem(self, code: str) -> None:
         """Counts a refusal or failure by its stable code."""
         self._problems.labels(code).inc()
+
+    def expect_problems(self, codes: Iterable[str]) -> None:
+        """Shows problems that have not happened yet as 0: a counter that begins at 1 has never risen, to Prometheus."""
+        for code in codes:
+            self._problems.labels(code)
+
+    def count_out_of_memory(self) -> None:
+        """Counts work that was too large for the device's memory: a batch then runs in halves."""
+        self._out_of_memory.inc()
 
     def exposition(self) -> bytes:
         """Everything in the text format of Prometheus."""

@@ -10,6 +10,8 @@ from contextvars import ContextVar
 
 import structlog
 
+from lerenet.observability.tracing import trace_fields
+
 _SANE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/+=@-]{0,127}")
 
 _current: ContextVar[str | None] = ContextVar("lerenet_request_id", default=None)
@@ -29,10 +31,10 @@ def current_request_id() -> str | None:
 
 @contextmanager
 def request_context(request_id: str) -> Iterator[None]:
-    """Names the request for everything below, log lines included."""
+    """Names the request, and its trace if it has one, for everything below, log lines included."""
     token = _current.set(request_id)
     try:
-        with structlog.contextvars.bound_contextvars(request_id=request_id):
+        with structlog.contextvars.bound_contextvars(request_id=request_id, **trace_fields()):
             yield
     finally:
         _current.reset(token)

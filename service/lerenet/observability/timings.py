@@ -6,7 +6,12 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
+
+from lerenet.observability.tracing import record_span
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import Tracer
 
 Stage = Literal["read", "decode", "queue", "device", "encode"]
 STAGES: tuple[Stage, ...] = get_args(Stage)
@@ -15,15 +20,28 @@ _current: ContextVar[Timings | None] = ContextVar("lerenet_timings", default=Non
 
 
 class Timings:
-    """Stage durations of one request; of what runs side by side, the longest counts."""
+    """Stage durations of one request; of what runs side by side, the longest counts.
 
-    def __init__(self) -> None:
+    Args:
+        tracer: Makes a span of every stage where the request is traced.
+    """
+
+    def __init__(self, tracer: Tracer | None = None) -> None:
+        self._tracer = tracer
         self._started = time.perf_counter()
         self._seconds: dict[Stage, float] = {}
 
-    def note(self, stage: Stage, seconds: float) -> None:
-        """Keeps the longest duration seen for a stage."""
+    def note(self, stage: Stage, seconds: float, ended: float | None = None) -> None:
+        """Keeps the longest duration seen for a stage.
+
+        Args:
+            stage: What was done.
+            seconds: For how long.
+            ended: Monotonic time of its end, in seconds; None: now.
+        """
         self._seconds[stage] = max(seconds, self._seconds.get(stage, 0.0))
+        if self._tracer is not None:
+            record_span(self._tracer, f"lerenet.{stage}", seconds, ended)
 
     @property
     def stages(self) -> Mapping[str, float]:
@@ -50,11 +68,11 @@ class Timings:
             _current.reset(token)
 
 
-def note_stage(stage: Stage, seconds: float) -> None:
-    """Adds a duration to the current request, if there is one."""
+def note_stage(stage: Stage, seconds: float, ended: float | None = None) -> None:
+    """Adds a duration to the current request, if there is one; arguments as for `Timings.note`."""
     timings = _current.get()
     if timings is not None:
-        timings.note(stage, seconds)
+        timings.note(stage, seconds, ended)
 
 
 @contextmanager

@@ -41,7 +41,7 @@ class DeviceQueue:
     Args:
         engine: What runs on the device.
         settings: Bounds of queue and batches.
-        metrics: Told of every batch.
+        metrics: Told of every batch, and of memory that did not suffice.
         on_death: Called on the device thread when the device is lost.
     """
 
@@ -52,6 +52,7 @@ class DeviceQueue:
         self._metrics = metrics
         self._maps = Outstanding(settings.max_map_pixels)
         self.last_batch_time: float | None = None
+        self.last_work_time: float | None = None
         self._batcher: Batcher[SegmentationJob, TimedMaps] = Batcher(
             self._run,
             prepare=engine.segmenter.prepare,
@@ -65,7 +66,7 @@ class DeviceQueue:
             stall_s=settings.stall_s,
             is_out_of_memory=is_out_of_memory,
             is_fatal=is_device_lost,
-            free_memory=free_memory,
+            free_memory=self._free_memory,
             on_death=on_death,
             on_batch=self._note_batch,
         )
@@ -92,13 +93,15 @@ class DeviceQueue:
     async def result(self, future: Future[TimedMaps], submitted: float) -> Sequence[NDArray[np.uint8]]:
         """Maps of a job; leaving early drops the job if it has not started."""
         timed = await asyncio.wrap_future(future)
-        note_stage("queue", timed.started - submitted)
-        note_stage("device", timed.ended - timed.started)
+        note_stage("queue", timed.started - submitted, timed.started)
+        note_stage("device", timed.ended - timed.started, timed.ended)
         return timed.maps
 
     async def call(self, work: Callable[[], Value]) -> Value:
         """Result of `work`, run on the device thread between two batches."""
-        return await asyncio.wrap_future(self._batcher.call(work))
+        value = await asyncio.wrap_future(self._batcher.call(work))
+        self.last_work_time = time.time()
+        return value
 
     @property
     def depth(self) -> int:
@@ -139,8 +142,12 @@ class DeviceQueue:
         return timed
 
     def _note_batch(self, report: BatchReport) -> None:
-        self.last_batch_time = time.time()
+        self.last_batch_time = self.last_work_time = time.time()
         self._metrics.observe_batch(report.n_jobs, report.run_s)
+
+    def _free_memory(self) -> None:
+        self._metrics.count_out_of_memory()
+        free_memory()
 
 
 def _map_pixels(job: SegmentationJob) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
@@ -14,7 +13,7 @@ from lerenet.inference.device import choose_device
 from lerenet.inference.runner import MAX_BATCH_PIXELS, settled_precision
 from lerenet.inference.segmenter import Segmenter
 from lerenet.network.folding import fold_batch_norms
-from lerenet.network.weights import load_weights, read_manifest, verify_weights, weights_digest, weights_folder
+from lerenet.network.weights import load_weights, shipped_weights, verified_digest
 from lerenet.runtime.cpus import available_cpus
 
 if TYPE_CHECKING:
@@ -102,13 +101,13 @@ def build_engine(settings: Settings) -> Engine:
     """Loads the weights onto the device that the settings name. Takes seconds; call it off the event loop.
 
     Raises:
-        WeightsError: The weights are missing, damaged or of another layout.
+        WeightsError: The weights are missing, damaged, of another layout, or not those that were expected.
         ConfigurationError: There is no such device.
     """
     torch.set_num_threads(settings.threads or available_cpus())
     device = choose_device(settings.device)
-    path = _verified_shipped() if settings.weights is None else settings.weights
-    digest = weights_digest(path)
+    path = settings.weights or shipped_weights()
+    digest = verified_digest(path, settings.weights_sha256)
     network = load_weights(path, device)
     fold_batch_norms(network)
     # the layout that convolutions prefer, and the one the segmenter feeds
@@ -147,12 +146,6 @@ def device_memory_bytes() -> dict[str, float]:
         "reserved": torch.cuda.memory_reserved(),
         "free": torch.cuda.mem_get_info()[0],
     }
-
-
-def _verified_shipped() -> Path:
-    entry = read_manifest()[0]
-    verify_weights(entry)
-    return weights_folder() / entry.file
 
 
 def _device_name(device: torch.device) -> str:

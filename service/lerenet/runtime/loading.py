@@ -58,13 +58,16 @@ class Loaded:
         gauges: dict[str, float] = {
             "classes": await self.registry.count(),
             "queue_depth": self.queue.depth,
+            "queue_drain_seconds": self.queue.retry_after_s,
             "map_pixels": self.queue.map_pixels,
             "prototype_bytes": self.cache.counts.held_bytes,
             "prototype_host_bytes": self.cache.counts.host_bytes,
         }
-        if self.queue.last_batch_time is not None:
-            gauges["last_batch_timestamp_seconds"] = self.queue.last_batch_time
-        return gauges
+        times = {
+            "last_batch_timestamp_seconds": self.queue.last_batch_time,
+            "last_work_timestamp_seconds": self.queue.last_work_time,
+        }
+        return gauges | {name: value for name, value in times.items() if value is not None}
 
     def counters(self) -> dict[str, float]:
         """Values for the metrics that only grow, by name."""

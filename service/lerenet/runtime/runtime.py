@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import shutil
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -185,10 +187,17 @@ class Runtime:
         """Brings the metrics' state up to date."""
         gauges: dict[str, float] = {
             "ready": self.phase == "ready",
+            "live": self.is_live,
+            "classes_limit": self.settings.max_classes,
+            "queue_limit": self.settings.max_queue_images,
             "held_bytes": self.bodies.held,
+            "held_limit_bytes": self.bodies.limit,
             "held_pixels": self._pixels.held,
+            "held_limit_pixels": self._pixels.limit,
             "requests_in_progress": self._in_progress.count,
         }
+        with contextlib.suppress(OSError):  # no such folder yet, or a disk that has gone: others tell of it
+            gauges["data_free_bytes"] = shutil.disk_usage(self.settings.data_dir).free
         counters: dict[str, float] = {}
         if self._loaded is not None and self.phase != "draining":
             gauges |= await self._loaded.gauges()
