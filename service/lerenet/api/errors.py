@@ -181,7 +181,9 @@ async def _answer_http(request: Request, error: Exception) -> Response:
 
 def _methods_of(request: Request) -> list[str]:
     """Methods of every route at the path; the framework names those of the first alone."""
-    at_path = (each for each in request.app.routes if each.matches(request.scope)[0] is not Match.NONE)
+    included = (getattr(each, "original_router", None) for each in request.app.routes)
+    routes = [route for router in included if router is not None for route in router.routes]
+    at_path = [each for each in (*request.app.routes, *routes) if each.matches(request.scope)[0] is not Match.NONE]
     return sorted({method for route in at_path for method in getattr(route, "methods", None) or ()})
 
 
