@@ -8,7 +8,7 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:  # a Python without ensurepip leaves half an environment, which would pass for a whole one
-.PHONY: help serve test check demo format clean lock sbom audit
+.PHONY: help serve test check demo fuzz format clean lock sbom audit
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -21,6 +21,16 @@ demo: $(VENV)/.serve  ## register a class and segment plates against a running s
 
 test: $(VENV)/.dev  ## run the tests
 	$(BIN)/python -m pytest
+
+# The same seed makes the same inputs. A key is given with `make fuzz FUZZ_KEY=... FUZZ_KEYS_FILE=...`.
+FUZZ_SEED ?= 1
+FUZZ_COUNT ?= 1000000
+FUZZ_HTTP ?= 50000
+FUZZ_EXAMPLES ?= 100
+FUZZ_KEYS := $(if $(FUZZ_KEY),--key $(FUZZ_KEY)) $(if $(FUZZ_KEYS_FILE),--keys-file $(FUZZ_KEYS_FILE))
+fuzz: $(VENV)/.fuzz  ## a million hostile inputs, 50,000 of them over HTTP, then schemathesis: an hour or so
+	$(BIN)/python tests/fuzz/run.py --seed $(FUZZ_SEED) --count $(FUZZ_COUNT) --http $(FUZZ_HTTP) $(FUZZ_KEYS)
+	$(BIN)/python tests/fuzz/schema.py --seed $(FUZZ_SEED) --examples $(FUZZ_EXAMPLES) $(FUZZ_KEYS)
 
 check: $(VENV)/.dev  ## format, lint, types, import walls, Dockerfile
 	$(BIN)/ruff format --check .
@@ -76,3 +86,7 @@ $(VENV)/.supply: $(VENV)/.torch pyproject.toml
 $(VENV)/.dev: $(VENV)/.torch pyproject.toml
 	$(PIP_INSTALL) --editable ".[dev]"
 	touch $@ $(VENV)/.serve
+
+$(VENV)/.fuzz: $(VENV)/.dev
+	$(PIP_INSTALL) --editable ".[fuzz]"
+	touch $@

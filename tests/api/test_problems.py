@@ -43,6 +43,9 @@ async def test_another_method_answers_405_with_those_allowed(client: AppClient) 
 
     assert_problem(response, 405, "method_not_allowed")
     assert response.headers["allow"] == "POST"
+    others = {path: (await client.post(path)).headers["allow"] for path in ("/support/a", "/readyz")}
+    assert others == {"/support/a": "DELETE, GET, PATCH, PUT", "/readyz": "GET"}
+    assert (await client.put("/support")).headers["allow"] == "GET, POST"
 
 
 async def test_an_unknown_query_parameter_is_named(client: AppClient) -> None:

@@ -19,6 +19,9 @@ from lerenet.imaging import Image, ImageLimits, Mask, decode_coco_rle, decode_ma
 
 MAX_ANNOTATIONS = 250
 
+MAX_EXPANDED_PX = 1_000_000_000
+"""Of all run-length encoded annotations of an image, each expanded to its size: about ten seconds of work."""
+
 _FORMS = 'COCO RLE {"size": [H, W], "counts": ...}, or polygons [[x1, y1, x2, y2, x3, y3, ...], ...]'
 
 
@@ -53,6 +56,10 @@ class Annotation:
                 f"one image has {len(entries)} annotations; at most {MAX_ANNOTATIONS}", pointer=self.pointer
             )
         height, width = image.shape[:2]
+        n_runs = sum(isinstance(entry, dict) for entry in entries)
+        if n_runs > 1 and n_runs * height * width > MAX_EXPANDED_PX:
+            detail = f"{n_runs} annotations of {height} x {width} px (H x W) each: join them into one, or send a mask"
+            raise InvalidMask(detail, pointer=self.pointer)
         mask: Mask = np.zeros((height, width), np.uint8)
         for entry in entries:
             mask |= self._one(entry, height, width, limits)

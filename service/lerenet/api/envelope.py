@@ -119,7 +119,9 @@ class _Exchange:
 
     def refuse_declared(self) -> None:
         declared = Headers(scope=self.scope).get("content-length", "0")
-        self._refuse_over_limit(int(declared) if declared.isdecimal() else 0)
+        # more digits than any limit are refused without being read
+        is_number = declared.isdecimal() and len(declared) < 20
+        self._refuse_over_limit(int(declared) if is_number else 0)
 
     async def receive(self) -> Message:
         message = await self._receive()

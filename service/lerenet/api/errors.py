@@ -12,6 +12,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from lerenet import errors
 from lerenet.api.schemas import Problem, ProblemPart
@@ -178,8 +179,17 @@ async def _answer_http(request: Request, error: Exception) -> Response:
     if error.status_code == HTTPStatus.NOT_FOUND:
         detail = f"no route {request.url.path}: /docs lists what there is"
     elif error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-        detail = f"{request.method} is not for {request.url.path}; it takes {headers.get('Allow', 'another method')}"
+        headers["Allow"] = ", ".join(_methods_of(request))
+        detail = f"{request.method} is not for {request.url.path}; it takes {headers['Allow']}"
     return problem(error.status_code, code, detail, headers=headers)
+
+
+def _methods_of(request: Request) -> list[str]:
+    """Methods of every route at the path; the framework names those of the first alone."""
+    included = (getattr(each, "original_router", None) for each in request.app.routes)
+    routes = [route for router in included if router is not None for route in router.routes]
+    at_path = [each for each in (*request.app.routes, *routes) if each.matches(request.scope)[0] is not Match.NONE]
+    return sorted({method for route in at_path for method in getattr(route, "methods", None) or ()})
 
 
 def _pointer(location: Sequence[int | str]) -> str:

@@ -9,6 +9,7 @@ from typing import Any, Generic, TypeVar, get_origin
 
 from fastapi import Request
 from pydantic import BaseModel
+from python_multipart.multipart import parse_options_header
 from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
 
@@ -21,7 +22,16 @@ MULTIPART = "multipart/form-data"
 MAX_PARTS = 1_000
 
 MAX_JSON_BYTES = 16 << 20
-"""Of one JSON text: as Python objects it takes up to twenty times as much, which no budget counts."""
+"""Of one JSON text."""
+
+MAX_JSON_VALUES = 1_000_000
+"""In one JSON text: as Python objects they take up to 200 bytes each, which no budget counts."""
+
+MAX_TEXT_BYTES = 1 << 20
+"""Of a field of a form that is neither a file nor JSON."""
+
+CHARSETS = (b"utf-8", b"utf8", b"us-ascii")
+"""In which a form may be written: some others that Python knows take hours to decode."""
 
 Model = TypeVar("Model", bound=BaseModel)
 Model_co = TypeVar("Model_co", bound=BaseModel, covariant=True)
@@ -73,7 +83,8 @@ async def read_form(request: Request, file_fields: Sequence[str], model: type[Mo
 
     Raises:
         HTTPException: Another media type.
-        UnreadableBody: Broken multipart, or a very large number of parts.
+        UnreadableBody: Broken multipart, another charset than UTF-8, or a very large number of parts.
+        BodyTooLarge: A text over `MAX_TEXT_BYTES`, or `MAX_JSON_BYTES` for annotations.
         MalformedRequest: An unknown field, a text where a file belongs, one value given twice.
         RequestValidationError: A value is outside its range or missing.
     """
@@ -118,11 +129,14 @@ def parsed_json(text: str | bytes, what: str, *, pointer: str | None = None) -> 
     """JSON that a caller sent.
 
     Raises:
-        BodyTooLarge: Over `MAX_JSON_BYTES`.
+        BodyTooLarge: Over `MAX_JSON_BYTES` or `MAX_JSON_VALUES`.
         UnreadableBody: It cannot be parsed; the detail says where.
     """
     if len(text) > MAX_JSON_BYTES:
         detail = f"{what} as JSON has more than {MAX_JSON_BYTES} bytes: send fewer images, or masks as files"
+        raise BodyTooLarge(detail, pointer=pointer)
+    if _n_values(text) > MAX_JSON_VALUES:
+        detail = f"{what} as JSON holds more than {MAX_JSON_VALUES} values: send fewer images, or masks as files"
         raise BodyTooLarge(detail, pointer=pointer)
     try:
         return json.loads(text)
@@ -130,12 +144,24 @@ def parsed_json(text: str | bytes, what: str, *, pointer: str | None = None) -> 
         raise UnreadableBody(f"{what} is not JSON: {err}", pointer=pointer) from err
 
 
+def _n_values(text: str | bytes) -> int:
+    """At most how many values a JSON text holds, without reading it."""
+    if isinstance(text, str):
+        return sum(map(text.count, (",", "[", "{")))
+    return sum(map(text.count, (b",", b"[", b"{")))
+
+
 async def _parsed(request: Request) -> FormData:
-    limit = request.app.state.runtime.settings.max_body_bytes
+    _, options = parse_options_header(request.headers["content-type"])
+    charset = options.get(b"charset", CHARSETS[0]).lower()
+    if charset not in CHARSETS:
+        raise UnreadableBody(f"the form is written in {charset.decode('latin-1')[:40]}: send UTF-8")
     try:
-        return await request.form(max_files=MAX_PARTS, max_fields=MAX_PARTS, max_part_size=limit)
+        return await request.form(max_files=MAX_PARTS, max_fields=MAX_PARTS, max_part_size=MAX_JSON_BYTES)
     except (HTTPException, ValueError, KeyError) as err:
         reason = err.detail if isinstance(err, HTTPException) else err
+        if "exceeded maximum size" in str(reason):
+            raise BodyTooLarge(f"a text field has more than {MAX_JSON_BYTES} bytes: send images as files") from err
         raise UnreadableBody(f"the multipart body cannot be read: {reason}") from err
 
 
@@ -155,6 +181,8 @@ async def _file(field: str, part: UploadFile | str) -> UploadedFile:
 
 async def _value(field: str, form: FormData, model: type[BaseModel]) -> str | list[str]:
     texts = [await _text(field, part) for part in form.getlist(field)]
+    if field != "annotations" and sum(map(len, texts)) > MAX_TEXT_BYTES:
+        raise BodyTooLarge(f"{field} has more than {MAX_TEXT_BYTES} characters: send less", pointer=f"/{field}")
     if get_origin(model.model_fields[field].annotation) is list:
         return texts
     if len(texts) > 1:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
+import warnings
 from collections.abc import Callable
 
 import structlog
 import uvicorn
 
 from lerenet.api.app import create_app
+from lerenet.api.connection import BoundedHead
 from lerenet.observability import configure_logs
 from lerenet.runtime.host_memory import keep_freed_memory
 from lerenet.settings import Settings, unknown_variables
@@ -35,6 +37,8 @@ def serve(settings: Settings) -> int:
     """
     keep_freed_memory()
     configure_logs(settings.log_level, settings.log_format)
+    # Pillow warns of damaged files in words of their own, and Python would keep each of them to say it only once
+    warnings.filterwarnings("ignore", module=r"PIL\b")
     for name in unknown_variables():
         _log.warning("unknown setting, ignored", variable=name)
     is_lost = False
@@ -62,6 +66,7 @@ def _configuration(settings: Settings, on_loss: Callable[[], None]) -> uvicorn.C
         log_config=None,
         lifespan="on",
         ws="none",
+        http=BoundedHead,
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=math.ceil(settings.drain_s),
     )

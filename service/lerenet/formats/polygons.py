@@ -19,6 +19,9 @@ MAX_CORNER_PX = 1e6
 MAX_COVERINGS = 32
 """How often the boxes around the polygons of one image, and their edges, may cover it all in all."""
 
+MAX_CROSSINGS = 2_000_000
+"""Of edges with rows of pixels, in all polygons of an image: each takes about 150 bytes while it is filled."""
+
 Points = NDArray[np.float64]
 
 
@@ -39,6 +42,8 @@ def fill_polygons(polygons: Sequence[Sequence[float]], height: int, width: int) 
     shapes = [np.asarray(polygon, np.float64).reshape(-1, 2) for polygon in polygons]
     if sum(_work(points, height, width) for points in shapes) > MAX_COVERINGS * (height * width + 10_000):
         raise ValueError("the polygons are too many or too tangled for their image: simplify them, or send a mask")
+    if sum(int(_rows(points, height)[1].sum()) for points in shapes) > MAX_CROSSINGS:
+        raise ValueError(f"the polygons cross rows of pixels more than {MAX_CROSSINGS} times: simplify, or send a mask")
     mask = np.zeros((height, width), np.uint8)
     for points in shapes:
         _fill(mask, points)

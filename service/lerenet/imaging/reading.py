@@ -22,6 +22,8 @@ from PIL.TiffImagePlugin import TiffImageFile
 
 from lerenet.errors import LERENetError, UndecodableImage, UnsupportedImage
 from lerenet.imaging.limits import ImageLimits
+from lerenet.imaging.structure import check_structure
+from lerenet.imaging.types import image_type
 
 _PLUGINS: tuple[tuple[bytes, type[ImageFile]], ...] = (
     (b"\xff\xd8\xff", JpegImageFile),
@@ -31,6 +33,20 @@ _PLUGINS: tuple[tuple[bytes, type[ImageFile]], ...] = (
     (b"MM\x00*", TiffImageFile),
     (b"II+\x00", TiffImageFile),
     (b"MM\x00+", TiffImageFile),
+)
+
+# Others are refused by name: LZMA lets a few bytes ask for gigabytes, the rest no camera writes.
+_TIFF_COMPRESSIONS = (
+    "raw",
+    "packbits",
+    "tiff_lzw",
+    "tiff_deflate",
+    "tiff_adobe_deflate",
+    "jpeg",
+    "tiff_ccitt",
+    "group3",
+    "group4",
+    "zstd",
 )
 
 # What undoes each EXIF orientation (TIFF 6.0, tag 274); 1 is upright.
@@ -67,15 +83,18 @@ def read_upright(data: bytes, limits: ImageLimits, *, pointer: str | None = None
         pointer: Where in the request the file lies.
 
     Raises:
-        UnsupportedImage: Another type by its first bytes, or several pages or frames.
+        UnsupportedImage: Another type by its first bytes, several pages or frames, very many parts, or a rare
+            compression of TIFF.
         ImageTooLarge: The header declares more than the limits.
         UndecodableImage: No bytes, or truncated or damaged ones.
     """
     plugin = _plugin_for(data, pointer)
+    check_structure(data, image_type(data), pointer=pointer)
     with _damage_reported(pointer):
         opened = plugin(BytesIO(data))
         limits.check(opened.height, opened.width, pointer=pointer)
         _refuse_several_pages(opened, pointer)
+        _refuse_compression(opened, pointer)
         bit_depth = _bit_depth(opened)
         opened.load()
         return UprightImage(_turned_upright(opened), bit_depth)
@@ -107,6 +126,12 @@ def _refuse_several_pages(opened: ImageFile, pointer: str | None) -> None:
     several = bool(opened.tag_v2.next) if isinstance(opened, TiffImageFile) else getattr(opened, "n_frames", 1) > 1
     if several:
         raise UnsupportedImage("the file holds several pages or frames: send each as an image", pointer=pointer)
+
+
+def _refuse_compression(opened: ImageFile, pointer: str | None) -> None:
+    if isinstance(opened, TiffImageFile) and (used := str(opened.info.get("compression"))) not in _TIFF_COMPRESSIONS:
+        detail = f"a TIFF compressed by {used} is not read: save it uncompressed, or by LZW or deflate"
+        raise UnsupportedImage(detail, pointer=pointer)
 
 
 def _bit_depth(opened: ImageFile) -> int:

@@ -25,6 +25,7 @@ _OFFSET = 48
 _MORE = 0x20
 _SIGN = 0x10
 _FIVE_BITS = 0x1F
+_MAX_TEXT_BYTES = 4 << 20  # read with some forty times as many bytes of working memory
 _MAX_CHARACTERS = 12  # 60 bits: far over any count, and clear of overflow
 
 
@@ -159,6 +160,8 @@ def _parsed_runs(counts: object) -> _Integers:
     if isinstance(counts, str):
         counts = counts.encode("ascii", errors="replace")
     if isinstance(counts, bytes):
+        if len(counts) > _MAX_TEXT_BYTES:
+            raise _Unreadable(f"counts have more than {_MAX_TEXT_BYTES} characters: send a mask file")
         return _decompressed(counts)
     if not isinstance(counts, list | tuple) or any(type(run) is not int for run in counts):
         raise _Unreadable("counts are neither compressed text nor a list of integers")

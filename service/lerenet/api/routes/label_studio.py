@@ -83,7 +83,8 @@ class BackendHealth(Body):
 )
 async def predict(request: Request, runtime: ReadyRuntimeDep) -> PredictAnswer:
     """With the classes that have a label, by name or `predicted_values`. All tasks are answered, or none."""
-    asked = await read_json(request, PredictRequest)
+    async with runtime.work(runtime.settings.deadline_s):
+        asked = await read_json(request, PredictRequest)
     found = await prelabels(runtime, _control(asked.label_config, "/label_config"))
     if asked.tasks:
         found.require_classes()
@@ -101,7 +102,8 @@ async def predict(request: Request, runtime: ReadyRuntimeDep) -> PredictAnswer:
 )
 async def setup(request: Request, runtime: ReadyRuntimeDep) -> SetupAnswer:
     """Checks the labelling configuration. There need not be a class for its labels yet."""
-    asked = await read_json(request, SetupRequest)
+    async with runtime.work(runtime.settings.deadline_s):
+        asked = await read_json(request, SetupRequest)
     found = await prelabels(runtime, _control(asked.label_schema, "/schema"))
     return SetupAnswer(model_version=found.version)
 

@@ -143,8 +143,8 @@ async def patch_support_class(
     request: Request, response: Response, runtime: ReadyRuntimeDep, name: Name, if_match: IfMatch
 ) -> SupportClassBody:
     """Only what is sent changes; a threshold or least score of null returns to the suggested one."""
-    parameters = await read_json(request, ClassParameters)
     async with runtime.work(runtime.settings.registration_deadline_s):
+        parameters = await read_json(request, ClassParameters)
         change = await runtime.registry.patch(name, parameters.mentioned(), if_match=if_match)
     return _shown(response, change.registered)
 
