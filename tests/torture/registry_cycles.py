@@ -24,6 +24,7 @@ def torture_registry(zygote: Zygote, folder: Path, n_cycles: int, seed: int) -> 
         root, promises = folder / f"data-{first}", Promises()
         for cycle in range(first, min(first + CYCLES_PER_FOLDER, n_cycles)):
             said = folder / f"said-{cycle}"
+            said.touch()  # the kill may come before the process opens it
             pid = zygote.start(what="registry", data_dir=str(root), said=str(said), seed=cycle)
             time.sleep(draw.uniform(0.0, LONGEST_LIFE_S))
             zygote.end(pid, signal.SIGKILL)
