@@ -66,7 +66,7 @@ class SqliteStore:
     @property
     def trouble(self) -> RegistryError | None:
         """Why writes would be refused now, as far as can be told without a write; None: no reason is known."""
-        if self._fallback is not None:
+        if self._fallback is not None and self._fallback.is_index_damaged:
             return RegistryReadOnly(self._fallback.detail)
         return unwritable(self._layout.root)
 
