@@ -8,7 +8,7 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:  # a Python without ensurepip leaves half an environment, which would pass for a whole one
-.PHONY: help serve test check demo format clean
+.PHONY: help serve test torture check demo format clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -21,6 +21,9 @@ demo: $(VENV)/.serve  ## register a class and segment plates against a running s
 
 test: $(VENV)/.dev  ## run the tests
 	$(BIN)/python -m pytest
+
+torture: $(VENV)/.dev  ## kill -9 and SIGTERM at random moments under load, for minutes: is anything lost?
+	PYTHONPATH=tests $(BIN)/python tests/torture/run.py
 
 check: $(VENV)/.dev  ## format, lint, types, import walls, Dockerfile
 	$(BIN)/ruff format --check .

@@ -8,8 +8,6 @@ import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from builders import tiny_network
-from lerenet.network import save_weights
 from lerenet.support import verify_store
 from torture.processes import Zygote
 from torture.registry_cycles import torture_registry
@@ -25,12 +23,10 @@ def main() -> int:
     wanted = arguments.parse_args()
     with TemporaryDirectory(prefix="lerenet-torture-") as name, Zygote() as zygote:
         folder = Path(name)
-        weights = folder / "tiny.safetensors"
-        save_weights(tiny_network(), weights)
         faults = [
             *torture_the_registry(zygote, folder, wanted.registry, wanted.seed),
-            *torture_the_service(zygote, folder, weights, wanted.service, wanted.seed),
-            *restart(zygote, folder, weights, wanted.restarts, wanted.seed),
+            *torture_the_service(zygote, folder, wanted.service, wanted.seed),
+            *restart(zygote, folder, wanted.restarts, wanted.seed),
         ]
     for fault in faults:
         print(f"fault: {fault}")
@@ -44,21 +40,21 @@ def torture_the_registry(zygote: Zygote, folder: Path, n_cycles: int, seed: int)
     return promises.lost
 
 
-def torture_the_service(zygote: Zygote, folder: Path, weights: Path, n_cycles: int, seed: int) -> list[str]:
+def torture_the_service(zygote: Zygote, folder: Path, n_cycles: int, seed: int) -> list[str]:
     started = time.monotonic()
     own = folder / "killed"
     own.mkdir()
-    promises, wrong = torture_service(Service(zygote, own, weights), n_cycles, seed)
+    promises, wrong = torture_service(Service(zygote, own), n_cycles, seed)
     report = verify_store(own / "data")
     tell(f"whole service, kill -9: {n_cycles} cycles", promises.n_acknowledged, len(promises.lost), started)
     return [*promises.lost, *wrong, *report.problems, *report.leftovers]
 
 
-def restart(zygote: Zygote, folder: Path, weights: Path, n_restarts: int, seed: int) -> list[str]:
+def restart(zygote: Zygote, folder: Path, n_restarts: int, seed: int) -> list[str]:
     started = time.monotonic()
     own = folder / "stopped"
     own.mkdir()
-    outcome = restart_under_load(Service(zygote, own, weights), n_restarts, seed)
+    outcome = restart_under_load(Service(zygote, own), n_restarts, seed)
     print(
         f"whole service, SIGTERM under load: {outcome.n_restarts} restarts, {outcome.n_answers} requests answered, "
         f"accepted requests failed: {len(outcome.failed)} ({time.monotonic() - started:.0f} s)",

@@ -22,7 +22,7 @@ from torture.processes import Zygote
 N_WRITERS = 2
 N_SEGMENTERS = 3
 WITHIN_S = 90.0
-LONGEST_LIFE_S = 3.0
+LONGEST_LIFE_S = 2.0
 REFUSALS = {"draining", "queue_full", "loading"}
 
 
@@ -50,6 +50,9 @@ class Load:
         self._threads = [threading.Thread(target=load, args=(f"s{seed}-w{i}", seed)) for load, i in loads]
         for thread in self._threads:
             thread.start()
+        until = time.monotonic() + WITHIN_S
+        while self.answers == 0 and time.monotonic() < until:
+            time.sleep(0.005)
 
     def finish(self) -> None:
         self._is_over.set()
@@ -61,7 +64,7 @@ class Load:
         names: list[str] = []
 
         def write(client: httpx.Client, n: int) -> None:
-            verb = draw.choice(["create", "create", "replace", "delete"]) if len(names) > 1 else "create"
+            verb = draw.choice(["create", "replace", "delete"]) if len(names) > 1 else "create"
             name = f"{writer}-{n}" if verb == "create" else draw.choice(names)
             files = parts(level=60 + draw.randrange(190))
             with self._lock:
@@ -85,7 +88,7 @@ class Load:
 
     def _repeat(self, request: Callable[[httpx.Client, int], object]) -> None:
         n = 0
-        with httpx.Client(base_url=self.address, timeout=60) as client:
+        with httpx.Client(base_url=self.address, timeout=60, verify=False) as client:  # quick to make, and http
             while not self._is_over.is_set():
                 n += 1
                 try:
@@ -103,7 +106,7 @@ class Load:
             raise
         with self._lock:
             self.answers += 1
-            if not response.is_success and response.json()["code"] not in REFUSALS:
+            if not response.is_success and not any(code in response.text for code in REFUSALS):
                 self.wrong.append(f"{method} {path}: {response.status_code} {response.text}")
         return response
 
@@ -111,10 +114,9 @@ class Load:
 class Service:
     """One service on one data folder, started again and again."""
 
-    def __init__(self, zygote: Zygote, folder: Path, weights: Path) -> None:
+    def __init__(self, zygote: Zygote, folder: Path) -> None:
         self._zygote = zygote
         self._folder = folder
-        self._weights = weights
         self._n_starts = 0
         self.address = ""
 
@@ -126,7 +128,6 @@ class Service:
         settings = {
             "port": port,
             "data_dir": str(self._folder / "data"),
-            "weights": str(self._weights),
             "device": "cpu",
             "threads": 1,
         }

@@ -11,11 +11,13 @@ import json
 import os
 import signal
 import sys
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
 
-from lerenet.api.server import serve
+from fakes import LevelSegmenter, engine_with
+from lerenet.api import server
 from lerenet.errors import LERENetError
 from lerenet.settings import load_settings
 from lerenet.support import ParameterChanges
@@ -80,7 +82,9 @@ def become(order: dict[str, Any]) -> int:
     if order["what"] == "registry":
         asyncio.run(registry_under_load(Path(order["data_dir"]), order["seed"]))
         return 0
-    return serve(load_settings(**order["settings"]))
+    # all of the service but the network: a registration with one takes seconds, and no kill would meet a write
+    server.create_app = partial(server.create_app, build=engine_with(LevelSegmenter()))  # type: ignore[attr-defined]
+    return server.serve(load_settings(**order["settings"]))
 
 
 def main() -> None:
