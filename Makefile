@@ -8,7 +8,7 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:  # a Python without ensurepip leaves half an environment, which would pass for a whole one
-.PHONY: help serve test check demo fuzz format clean lock sbom audit
+.PHONY: help serve test torture fuzz check demo format clean lock sbom audit
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -31,6 +31,9 @@ FUZZ_KEYS := $(if $(FUZZ_KEY),--key $(FUZZ_KEY)) $(if $(FUZZ_KEYS_FILE),--keys-f
 fuzz: $(VENV)/.fuzz  ## a million hostile inputs, 50,000 of them over HTTP, then schemathesis: an hour or so
 	$(BIN)/python tests/fuzz/run.py --seed $(FUZZ_SEED) --count $(FUZZ_COUNT) --http $(FUZZ_HTTP) $(FUZZ_KEYS)
 	$(BIN)/python tests/fuzz/schema.py --seed $(FUZZ_SEED) --examples $(FUZZ_EXAMPLES) $(FUZZ_KEYS)
+
+torture: $(VENV)/.dev  ## kill -9 and SIGTERM at random moments under load, for minutes: is anything lost?
+	PYTHONPATH=tests $(BIN)/python tests/torture/run.py
 
 check: $(VENV)/.dev  ## format, lint, types, import walls, Dockerfile
 	$(BIN)/ruff format --check .

@@ -23,7 +23,11 @@ LERENetError                     code               when
 │   ├── Draining                 draining           the service is stopping
 │   └── DeadlineExceeded         deadline_exceeded  the request waited past its deadline
 ├── DeviceFailed                 device_failed      the device is lost; only a restart helps
-├── RegistryError                registry_error     the registry on disk is damaged or not writable
+├── RegistryError                registry_error     the registry on disk failed
+│   ├── StorageFull              storage_full       no disk space for a write; what is registered goes on
+│   ├── RegistryReadOnly         registry_read_only  nothing can be written; what is registered goes on
+│   ├── IndexDamaged             index_damaged      the index is lost or damaged; the manifests restore it
+│   └── ClassDamaged             class_damaged      a stored file of this class is damaged or lost; others go on
 ├── WeightsError                 weights_error      weights missing, damaged or of another layout
 ├── DatasetError                 dataset_error      a data set that cannot serve: missing, unpaired, unreadable
 ├── ServiceError                 service_error      a running service answered with an error or not at all
@@ -192,9 +196,33 @@ class DeviceFailed(LERENetError):
 
 
 class RegistryError(LERENetError):
-    """The registry on disk is damaged or not writable."""
+    """The registry on disk failed."""
 
     code = "registry_error"
+
+
+class StorageFull(RegistryError):
+    """There is no disk space for this write; what is registered goes on."""
+
+    code = "storage_full"
+
+
+class RegistryReadOnly(RegistryError):
+    """The registry takes no writes now; what is registered goes on."""
+
+    code = "registry_read_only"
+
+
+class IndexDamaged(RegistryError):
+    """The index of the registry is lost or damaged; it is restored from the manifests."""
+
+    code = "index_damaged"
+
+
+class ClassDamaged(RegistryError):
+    """A stored file of this class is damaged or lost; other classes go on."""
+
+    code = "class_damaged"
 
 
 class WeightsError(LERENetError):

@@ -23,6 +23,12 @@ NOT_OF_THE_SERVICE = frozenset(
 
 MIB = 1 << 20
 
+STALL_S = 25.0
+"""A full batch takes 3 s on one CPU core, so that a silence of 25 s is no slow device. Detection is due within 30 s."""
+
+COMPILING_STALL_S = 600.0
+"""torch.compile is silent for half a minute or more at each new size."""
+
 Count = Annotated[int, Field(ge=1)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
@@ -93,7 +99,11 @@ class Settings(BaseSettings):
     max_batch_pixels: Count | None = Field(
         None, description="Pixels in one batch, at the working scale; unset: 1,048,576 on the CPU, 4,194,304 on CUDA."
     )
-    stall_s: Seconds = Field(300.0, description="Silence of the device for longer, in seconds, turns `/livez` red.")
+    stall_s: Seconds | None = Field(
+        None,
+        description="Silence of the device for longer, in seconds, ends the process; unset: 25, and 600 where"
+        " torch.compile may keep it busy.",
+    )
     drain_s: Seconds = Field(20.0, description="Time that accepted work gets when the service stops, in seconds.")
 
     label_studio_url: str | None = Field(
@@ -106,6 +116,13 @@ class Settings(BaseSettings):
 
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
     log_format: Literal["json", "text"] = Field("json", description="`json` for machines, `text` for people.")
+
+    @property
+    def longest_silence_s(self) -> float:
+        """How long the device may give no sign of life, in seconds."""
+        if self.stall_s is not None:
+            return self.stall_s
+        return COMPILING_STALL_S if self.acceleration == "compile" else STALL_S
 
     @field_validator("port", mode="before")
     @classmethod

@@ -247,6 +247,22 @@ async def test_stopping_lets_accepted_work_finish(settings: Settings) -> None:
         assert_problem(probe, 503, "draining")
 
 
+async def test_work_that_the_server_gives_up_on_is_told(client_factory: ClientFactory, settings: Settings) -> None:
+    """What uvicorn does to requests that outlast the time to drain: it cancels them."""
+    segmenter = GatedSegmenter()
+    client = await client_factory(settings, engine_with(segmenter))
+    await register(client)
+    segmenter.gate.clear()
+    waiting = asyncio.create_task(segment(client))
+    await happens(segmenter.entered)
+
+    waiting.cancel()
+    answer = await waiting
+
+    assert_problem(answer, 503, "draining")
+    segmenter.gate.set()
+
+
 async def test_a_poison_image_fails_alone(client_factory: ClientFactory, settings: Settings) -> None:
     """Requests share a batch with one that cannot be run; only that one hears of it."""
     segmenter = GatedSegmenter()

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from cli.conftest import Run
-from lerenet.support import VerifyReport
+from lerenet.support import SqliteStore, VerifyReport
+from support.classes import commit
 
 
 def answer_with(monkeypatch: pytest.MonkeyPatch, report: VerifyReport) -> list[tuple[Path, bool]]:
@@ -41,3 +42,18 @@ def test_verify_needs_a_registry(run: Run, tmp_path: Path) -> None:
     result = run("registry", "verify", tmp_path / "nowhere")
     assert result.exit_code == 1
     assert "There is no registry at" in result.stderr
+
+
+def test_classes_go_from_one_folder_to_another(run: Run, tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "one")
+    made = commit(store, "a", 1)
+    store.close()
+    archive, other = tmp_path / "classes.tar", tmp_path / "two"
+
+    exported = run("registry", "export", archive, "--data-dir", tmp_path / "one", "--class", "a")
+    imported = [run("registry", "import", archive, "--data-dir", other) for _ in range(2)]
+
+    assert (exported.exit_code, [each.exit_code for each in imported]) == (0, [0, 0])
+    assert "1 classes in" in exported.output
+    assert [each.output.split(":")[0] for each in imported] == ["added", "unchanged"]
+    assert f"a@{made.revision}" in imported[0].output

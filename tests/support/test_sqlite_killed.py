@@ -25,13 +25,13 @@ def program(*arguments: str) -> subprocess.Popen[str]:
 
 
 def run_until_killed(root: Path, seed: int, run_s: float) -> list[list[str]]:
-    """What the program said until it was killed, `run_s` after its first write."""
+    """What the program said until it was killed, `run_s` after its first finished write."""
     with program("endlessly", str(root), str(seed)) as process:
         assert process.stdout is not None
-        first = process.stdout.readline()
+        first = [process.stdout.readline(), process.stdout.readline()]
         time.sleep(run_s)
         process.kill()
-        said = [first, *process.stdout]
+        said = [*first, *process.stdout]
     # a line that the kill cut short was not heard
     return [line.split() for line in said if line.endswith("\n")]
 
@@ -68,7 +68,7 @@ def test_store_holds_whole_acknowledged_classes_when_killed_at_random_moments(ro
         differing = {name for name, _ in pointers.items() ^ expected.items()}
         assert differing <= {cut_off}
         acknowledged |= {name: pointers.get(name, "-") for name in differing}
-    assert sum(revision != "-" for revision in acknowledged.values()) > 3
+    assert len(acknowledged) > 3
 
 
 REVISIONS = {seeds: record("a", *seeds)[0].revision for seeds in [(1,), (1, 2), (2, 3), (117,)]}

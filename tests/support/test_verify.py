@@ -126,9 +126,13 @@ def test_rebuilding_passes_over_a_damaged_manifest(store: SqliteStore, root: Pat
     (root / "revisions" / "b" / f"{lost.revision}.json").write_text("{")
     report = verify_store(root, rebuild=True)
     assert report.n_classes == 1
-    assert any(lost.revision in leftover for leftover in report.leftovers)
+    (problem,) = report.problems
+    assert f"b@{lost.revision}" in problem
     again = SqliteStore(root)
     assert again.current("a") == made
+    # nothing of the class that cannot be restored is thrown away
+    kept = files_under(root / "quarantine")
+    assert kept >= {f"b@{lost.revision}.json", lost.shots[0].image_sha256, lost.shots[0].mask_sha256}
     again.close()
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import structlog
 from opentelemetry.trace import Tracer
 from starlette.datastructures import Headers, MutableHeaders
@@ -11,6 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from lerenet.api.errors import CODE_HEADER, INTERNAL_DETAIL, INTERNAL_ERROR, problem, problem_of
 from lerenet.api.inspection import as_logged
 from lerenet.errors import BodyTooLarge, LERENetError
+from lerenet.inference import refusals
 from lerenet.observability import Timings, accepted_request_id
 from lerenet.observability.request_id import request_context
 from lerenet.runtime import Runtime
@@ -63,6 +66,10 @@ class Envelope:
             await exchange.send_problem(error)
         except ClientDisconnect:
             exchange.status = CLIENT_LEFT
+        except asyncio.CancelledError:  # the server gives up on what is not done when its time to drain is over
+            if exchange.is_started:
+                raise
+            await exchange.send_problem(refusals.stopped())
         except Exception:
             _log.exception("unexpected error")
             if exchange.is_started:

@@ -54,12 +54,26 @@ STATUSES: dict[type[LERENetError], int] = {
     errors.DeadlineExceeded: 504,
     errors.DeviceFailed: 503,
     errors.RegistryError: 500,
+    errors.StorageFull: 507,
+    errors.RegistryReadOnly: 503,
+    errors.IndexDamaged: 500,
+    errors.ClassDamaged: 503,
     errors.WeightsError: 500,
     errors.DatasetError: 500,
     errors.ServiceError: 502,
     errors.ConfigurationError: 500,
 }
 """Status of every error of the tree."""
+
+TOLD = (
+    RequestError,
+    ServiceError,
+    Unavailable,
+    errors.StorageFull,
+    errors.RegistryReadOnly,
+    errors.ClassDamaged,
+)
+"""Errors whose detail says nothing of this host, so that callers may read it."""
 
 INTERNAL_ERROR = "internal_error"
 INTERNAL_DETAIL = "Something failed inside the service. Its log has the cause under this request id."
@@ -84,10 +98,10 @@ def status_of(error: LERENetError) -> int:
 
 
 def problem_of(error: LERENetError, *, status: int | None = None) -> Response:
-    """An error as an answer. What is not the caller's to mend is logged, and told without details of this host."""
+    """An error as an answer. What is the operator's to mend is logged, and told without details of this host."""
     status = status_of(error) if status is None else status
-    is_for_caller = isinstance(error, RequestError | ServiceError | Unavailable)
-    if not is_for_caller:
+    is_for_caller = isinstance(error, TOLD)
+    if not is_for_caller or isinstance(error, errors.RegistryError):
         _log.error("request failed", code=error.code, reason=error.detail, exc_info=error)
     detail = error.detail if is_for_caller else f"{summary_of(type(error))} {INTERNAL_DETAIL}"
     parts = [ProblemPart(pointer=error.pointer, detail=detail)] if error.pointer else []

@@ -135,12 +135,26 @@ class SegmentBody(Body):
     weights: str | None = Field(description="Sha256 of the weights file")
     metadata: dict[str, Value] = Field(default_factory=dict, description="Inspection metadata of the request")
     results: list[FrameResult]
+    unavailable: list[str] = Field(
+        default_factory=list,
+        description="Where no classes were named: those that were left out, because a stored file is damaged",
+    )
 
 
 class Health(Body):
     """The answer to a probe."""
 
     status: Literal["live", "ready"]
+
+
+class Readiness(Health):
+    """Requests are answered; what else there is to know."""
+
+    registry: Literal["writable", "read_only", "full"] = Field(
+        description="Whether registrations can be kept now; frames are segmented in any case"
+    )
+    unavailable: list[str] = Field(description="Classes that cannot be used, because a stored file is damaged")
+    detail: str = Field(description="What to do about it; empty when all is well")
 
 
 class LimitsBody(Body):

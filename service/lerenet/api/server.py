@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
+import os
+import threading
 import warnings
 from collections.abc import Callable
 
@@ -22,6 +24,9 @@ EXIT_DEVICE_LOST = 70
 
 LAST_ANSWERS_S = 2.0
 """Between the loss of the device and the end: time for waiting callers and probes to hear of it, in seconds."""
+
+END_WITHIN_S = 15.0
+"""After the loss of the device the process is gone by then, in seconds, whatever a hanging driver holds."""
 
 KEEP_ALIVE_S = 75
 """Longer than a proxy keeps an idle connection, so that it is never the proxy who finds it closed."""
@@ -46,12 +51,22 @@ def serve(settings: Settings) -> int:
     def end_soon() -> None:
         nonlocal is_lost
         is_lost = True
+        _end_for_certain()
         asyncio.get_running_loop().call_later(LAST_ANSWERS_S, lambda: setattr(server, "should_exit", True))
 
     server = uvicorn.Server(_configuration(settings, end_soon))
     with contextlib.suppress(KeyboardInterrupt):  # raised again by uvicorn once it has ended well
         server.run()
+    if is_lost:
+        _log.error("ended: only a restart helps; the lines above say why", status=EXIT_DEVICE_LOST)
     return EXIT_DEVICE_LOST if is_lost or not server.started else 0
+
+
+def _end_for_certain() -> None:
+    """Ends the process even when its orderly end is held up, such as by a thread inside a driver."""
+    timer = threading.Timer(END_WITHIN_S, os._exit, [EXIT_DEVICE_LOST])
+    timer.daemon = True
+    timer.start()
 
 
 def _configuration(settings: Settings, on_loss: Callable[[], None]) -> uvicorn.Config:

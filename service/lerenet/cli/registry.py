@@ -1,18 +1,23 @@
-"""`lerenet registry`: the data folder of a service, checked on disk."""
+"""`lerenet registry`: the data folder of a service, on disk: checked, copied out of, copied into."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
+
+OnConflict = Literal["refuse", "rename", "replace"]
 
 app = typer.Typer(add_completion=False)
 
 
 @app.callback()
 def registry() -> None:
-    """Check the registry in a data folder."""
+    """Check the registry in a data folder; take classes out of it and into it."""
+
+
+DataDir = Annotated[Path, typer.Option(envvar="LERENET_DATA_DIR", help="The service's data folder.", file_okay=False)]
 
 
 @app.command()
@@ -38,3 +43,34 @@ def verify(
     typer.echo(f"{counts}: {f'{len(report.problems)} problems' if report.problems else 'whole'}")
     if report.problems:
         raise typer.Exit(1)
+
+
+@app.command("export")
+def export_archive(
+    archive: Annotated[Path, typer.Argument(help="Tar file to write.", dir_okay=False)],
+    names: Annotated[
+        list[str] | None, typer.Option("--class", help="Class to export; repeat it.", show_default="all")
+    ] = None,
+    data_dir: DataDir = Path("data"),
+) -> None:
+    """Write classes, their images, masks and manifests, into one file; the service may go on."""
+    from lerenet.support import export_classes
+
+    typer.echo(f"{export_classes(data_dir, archive, names or ())} classes in {archive}")
+
+
+@app.command("import")
+def import_archive(
+    archive: Annotated[Path, typer.Argument(help="What `export` wrote.", dir_okay=False, exists=True)],
+    on_conflict: Annotated[
+        OnConflict,
+        typer.Option(help="When a name is taken by other content: refuse all, import as NAME-2, or replace."),
+    ] = "refuse",
+    data_dir: DataDir = Path("data"),
+) -> None:
+    """Take classes from an exported file, every hash checked. A running service finds them; again, nothing changes."""
+    from lerenet.support import import_classes
+
+    for each in import_classes(data_dir, archive, on_conflict=on_conflict):
+        origin = f" (from {each.archived_name})" if each.name != each.archived_name else ""
+        typer.echo(f"{each.outcome}: {each.name}@{each.revision}{origin}")

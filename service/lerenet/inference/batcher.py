@@ -147,6 +147,12 @@ class Batcher(Generic[Job, Result]):
         """Says, from inside a long batch or call, that it gets on: `stalled` counts from here."""
         self._in_flight.beat()
 
+    def abandon(self, error: BaseException) -> None:
+        """Gives up a device that hangs: refuses new work, and answers all who wait with DeviceFailed."""
+        with self._changed:
+            self._death = self._death or error
+        self._fail_all(refusals.device_failed(self._death))
+
     def close(self, drain_s: float = 0.0) -> None:
         """Refuses new work, gives the old `drain_s` seconds to finish, then answers what is left with `Draining`."""
         with self._changed:

@@ -63,7 +63,7 @@ class DeviceQueue:
             max_batch_weight=engine.max_batch_pixels,
             max_queue=settings.max_queue_images,
             max_queue_weight=settings.max_queue_pixels,
-            stall_s=settings.stall_s,
+            stall_s=settings.longest_silence_s,
             is_out_of_memory=is_out_of_memory,
             is_fatal=is_device_lost,
             free_memory=self._free_memory,
@@ -127,6 +127,10 @@ class DeviceQueue:
     def retry_after_s(self) -> float:
         """Forecast of when the queue has drained, in seconds."""
         return self._batcher.retry_after_s
+
+    def abandon(self, error: BaseException) -> None:
+        """Answers all who wait with DeviceFailed, and refuses new work: the device will not come back."""
+        self._batcher.abandon(error)
 
     def close(self, drain_s: float) -> None:
         """Ends the device thread; what is not done after `drain_s` seconds is answered with Draining."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import structlog
@@ -111,7 +112,7 @@ async def load(
         budget_bytes=settings.prototype_cache_bytes,
         host_budget_bytes=host_budget_bytes,
     )
-    store = await asyncio.to_thread(SqliteStore, settings.data_dir)
+    store = await asyncio.to_thread(partial(SqliteStore, settings.data_dir, may_fall_back=True))
     queue = DeviceQueue(engine, settings, metrics, on_death)
     loaded = Loaded(engine, queue, cache, _registry(store, cache, engine, queue, settings))
     try:

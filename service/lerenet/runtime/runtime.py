@@ -31,6 +31,9 @@ from lerenet.settings import Settings
 from lerenet.support import NormalUpload, ShotUpload, SupportRegistry
 
 LOADING_RETRY_S = 3.0
+
+WATCH_S = 0.25
+"""Between two looks at the device, in seconds."""
 MAX_CODEC_THREADS = 8
 
 _log = structlog.get_logger(__name__)
@@ -83,12 +86,12 @@ class Runtime:
         n_threads = settings.codec_threads or min(settings.threads or available_cpus(), MAX_CODEC_THREADS)
         self._decoders = ThreadPool("decode", n_threads)
         self._encoders = ThreadPool("encode", n_threads)
-        self._background: asyncio.Task[None] | None = None
+        self._background: list[asyncio.Task[None]] = []
 
     # -- life
 
     async def __aenter__(self) -> Self:
-        self._background = asyncio.create_task(self._load())
+        self._background = [asyncio.create_task(self._load()), asyncio.create_task(self._watch_device())]
         return self
 
     async def __aexit__(
@@ -97,11 +100,11 @@ class Runtime:
         self._is_draining = True
         until = time.monotonic() + self.settings.drain_s
         await self._in_progress.wait_until_done(self.settings.drain_s)
-        if self._background is not None:
-            self._background.cancel()
-            await asyncio.gather(self._background, return_exceptions=True)
+        for task in self._background:
+            task.cancel()
+        await asyncio.gather(*self._background, return_exceptions=True)
         if self._loaded is not None:
-            await self._loaded.close(max(0.0, until - time.monotonic()))
+            await self._loaded.close(max(0.0, until - time.monotonic()) if self._failure is None else 0.0)
         self._decoders.close()
         self._encoders.close()
 
@@ -115,6 +118,19 @@ class Runtime:
         _log.info("ready", device=self._loaded.engine.device, weights=self.weights_digest)
         await self._loaded.warm_classes()
 
+    async def _watch_device(self) -> None:
+        """Gives up a device that is silent for too long: a thread that hangs cannot say so itself."""
+        while self._failure is None:
+            await asyncio.sleep(min(WATCH_S, self.settings.longest_silence_s / 2))
+            queue = None if self._loaded is None else self._loaded.queue
+            if queue is not None and queue.stalled and self._failure is None:
+                silence = DeviceFailed(
+                    f"the device gave no sign of life for more than {self.settings.longest_silence_s:g} s"
+                )
+                _log.error("the device hangs", reason=silence.detail)
+                self._fail(silence)
+                queue.abandon(silence)
+
     def _told_of_death(self) -> Callable[[BaseException], None]:
         loop = asyncio.get_running_loop()
 
@@ -125,8 +141,9 @@ class Runtime:
         return on_death
 
     def _fail(self, failure: LERENetError) -> None:
-        self._failure = failure
-        self._on_loss()
+        if self._failure is None:
+            self._failure = failure
+            self._on_loss()
 
     # -- state
 
@@ -155,7 +172,7 @@ class Runtime:
         if self._loaded is None:
             raise Loading("the weights are still being loaded: ask again shortly", retry_after_s=LOADING_RETRY_S)
         if self._loaded.queue.stalled:
-            raise DeviceFailed(f"the device has given no sign of life for more than {self.settings.stall_s:.0f} s")
+            raise DeviceFailed("the device gives no sign of life; only a restart helps")
         return self._loaded
 
     @property
@@ -174,6 +191,10 @@ class Runtime:
     def registry(self) -> SupportRegistry[ClassEncoding]:
         """The support classes; raises as `require_ready` does."""
         return self.require_ready().registry
+
+    async def unavailable_classes(self) -> Sequence[str]:
+        """Registered classes that cannot be used because of a damaged file, also while the service stops."""
+        return () if self._loaded is None else await self._loaded.registry.unavailable()
 
     def describe(self) -> dict[str, str | None]:
         """What is running, for `/version`."""

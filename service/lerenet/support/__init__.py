@@ -13,6 +13,7 @@ from lerenet.support.registry import SupportRegistry
 from lerenet.support.sqlite import SqliteStore
 from lerenet.support.store import KEPT_REVISIONS, AssessmentRecord, SupportStore
 from lerenet.support.stored import StoredClass, read_stored_classes
+from lerenet.support.transfer import Imported, OnConflict, export_classes, import_classes
 from lerenet.support.uploads import NormalUpload, ShotUpload
 from lerenet.support.verify import VerifyReport, verify_store
 
@@ -24,9 +25,11 @@ __all__ = [
     "CacheCounts",
     "Change",
     "ClassPage",
+    "Imported",
     "Limits",
     "NormalRecord",
     "NormalUpload",
+    "OnConflict",
     "ParameterChanges",
     "Parameters",
     "PrototypeCache",
@@ -41,6 +44,8 @@ __all__ = [
     "SupportStore",
     "Unset",
     "VerifyReport",
+    "export_classes",
+    "import_classes",
     "is_name",
     "read_stored_classes",
     "verify_store",

@@ -9,7 +9,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import astuple
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
+from uuid import uuid4
 
 from lerenet.errors import MalformedRequest
 from lerenet.support.manifests import Manifest, from_document, to_document
@@ -56,11 +57,18 @@ class SqliteIndex:
     processes: whoever is inside may touch the files, and a kill releases it.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path | str) -> None:
         self._path = path
         self._local = threading.local()
         self._connections: list[sqlite3.Connection] = []
         self._lock = threading.Lock()
+
+    @classmethod
+    def in_memory(cls) -> Self:
+        """An empty one that goes with its connections; all threads see the same."""
+        index = cls(f"file:lerenet-{uuid4().hex}?mode=memory&cache=shared")
+        index._connection()
+        return index
 
     @contextmanager
     def writing(self) -> Iterator[None]:
@@ -125,6 +133,11 @@ class SqliteIndex:
         sql = "SELECT document, sequence FROM revisions WHERE name = ? AND revision = ?"
         row = self._run(sql, name, revision).fetchone()
         return None if row is None else Manifest(_parsed(row[0]), row[1])
+
+    def read_every_record(self) -> None:
+        """Read every revision; raises `sqlite3.DatabaseError` for a row whose content is not what it was."""
+        for (document,) in self._run("SELECT document FROM revisions"):
+            _parsed(document)
 
     def current(self, name: str) -> SupportClass | None:
         """The record that a name points at."""
@@ -262,9 +275,11 @@ class SqliteIndex:
         return connection
 
 
-def _connect(path: Path) -> sqlite3.Connection:
+def _connect(path: Path | str) -> sqlite3.Connection:
     # isolation_level None: transactions are ours alone; close() comes from another thread than the one that connects
-    connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
+    connection = sqlite3.connect(
+        path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False, uri=isinstance(path, str)
+    )
     try:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")

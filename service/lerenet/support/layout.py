@@ -8,6 +8,7 @@ from pathlib import Path
 from lerenet.support.blobs import BlobFiles
 from lerenet.support.files import make_folder
 from lerenet.support.manifests import ManifestFiles
+from lerenet.support.quarantine import Quarantine
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +20,7 @@ class Layout:
     blobs/ab/<sha256>  images as uploaded, masks as 1-bit PNG
     revisions/<name>/<revision>.json   a manifest per revision
     unfinished/        files being written
+    quarantine/        what was found damaged, kept for whoever looks into it
     ```
     """
 
@@ -35,9 +37,14 @@ class Layout:
         return self.root / "unfinished"
 
     @property
+    def quarantine(self) -> Quarantine:
+        """What was found damaged."""
+        return Quarantine(self.root / "quarantine")
+
+    @property
     def blobs(self) -> BlobFiles:
         """The blobs."""
-        return BlobFiles(self.root / "blobs", self.unfinished)
+        return BlobFiles(self.root / "blobs", self.unfinished, self.quarantine)
 
     @property
     def manifests(self) -> ManifestFiles:
@@ -56,6 +63,6 @@ class Layout:
             path.unlink(missing_ok=True)
 
     def discard_index(self) -> None:
-        """Remove the database with its log; raises OSError. Nobody may have it open."""
+        """Put the database with its log aside; raises OSError. Nobody may have it open."""
         for suffix in ("", "-wal", "-shm"):
-            Path(f"{self.index}{suffix}").unlink(missing_ok=True)
+            self.quarantine.take(Path(f"{self.index}{suffix}"))

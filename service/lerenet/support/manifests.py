@@ -15,6 +15,7 @@ from typing import Any
 
 from lerenet.errors import MalformedRequest
 from lerenet.support.files import make_folder, write_atomically
+from lerenet.support.quarantine import Quarantine
 from lerenet.support.records import NormalRecord, Parameters, ShotRecord, SupportClass, is_name
 
 FORMAT = 1
@@ -58,6 +59,13 @@ class ManifestFiles:
         names = (folder.name for folder in self._root.iterdir()) if name is None else (name,)
         for found in filter(is_name, names):
             yield from ((found, path.stem) for path in (self._root / found).glob(f"*{_SUFFIX}"))
+
+    def put_aside(self, name: str, revision: str, quarantine: Quarantine) -> None:
+        """Move a damaged manifest into quarantine; raises OSError."""
+        path = self._path(name, revision)
+        labelled = path.with_name(f"{name}@{revision}{_SUFFIX}")  # in quarantine nothing else tells whose it was
+        path.replace(labelled)
+        quarantine.take(labelled)
 
     def remove(self, name: str, revision: str) -> None:
         """Remove a manifest, and the folder of its name with the last one; raises OSError."""

@@ -14,6 +14,7 @@ from typing import Generic, Protocol, TypeVar
 from lerenet.errors import RegistryError, UnknownClass
 from lerenet.imaging import Image, Shot
 from lerenet.support.answers import RegisteredClass, ResolvedClass, effective_min_score, effective_threshold
+from lerenet.support.damaged import DamagedClasses, class_damaged
 from lerenet.support.flights import SingleFlight
 from lerenet.support.lines import StoreLines
 from lerenet.support.material import DecodeImage, Material, read_material
@@ -90,6 +91,7 @@ class Preparation(Generic[Encoding]):
         self._flights: SingleFlight[Ready[Encoding]] = SingleFlight()
         self._assessments: dict[str, AssessmentRecord] = {}
         self._expected: Counter[str] = Counter()
+        self._damaged = DamagedClasses()
 
     async def ready(self, record: SupportClass, added: Contribution = NO_UPLOADS) -> Ready[Encoding]:
         """Prototypes and assessment of a revision; `added` saves reading files whose pixels are at hand."""
@@ -97,7 +99,13 @@ class Preparation(Generic[Encoding]):
         encoding = self._cache.held(record.support_digest) if assessment is not None else None
         if assessment is not None and encoding is not None:
             return Ready(encoding, assessment)
+        self._damaged.check(record)
         return await self._flights.run(record.support_digest, partial(self._make_ready, record, added))
+
+    @property
+    def damaged(self) -> DamagedClasses:
+        """Revisions that could not be made ready because of a damaged file."""
+        return self._damaged
 
     async def resolved(self, record: SupportClass) -> ResolvedClass[Encoding]:
         """A revision with its prototypes, and the threshold and least score in force."""
@@ -152,6 +160,7 @@ class Preparation(Generic[Encoding]):
                 assessment = _record_of(assessed, encoding.scale)
                 await self._keep_assessment(record.support_digest, assessment)
         self._assessments[record.support_digest] = assessment
+        self._damaged.forget(record)
         return Ready(encoding, assessment)
 
     async def _known_assessment(self, support_digest: str) -> AssessmentRecord | None:
@@ -175,7 +184,8 @@ class Preparation(Generic[Encoding]):
             if await self._lines.read(self._store.revision, record.name, record.revision) is None:
                 detail = f"Class {record.name!r} at {record.revision} was deleted meanwhile."
                 raise UnknownClass(detail) from err
-            raise
+            self._damaged.note(record)
+            raise class_damaged(record, err) from err
 
 
 def _record_of(assessed: Assessed, scale: float) -> AssessmentRecord:

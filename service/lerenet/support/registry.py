@@ -10,14 +10,21 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import Generic
 from weakref import WeakValueDictionary
 
-from lerenet.errors import LERENetError, NoSupportClasses, PreconditionFailed, UnknownClass
+from lerenet.errors import (
+    ClassDamaged,
+    LERENetError,
+    NoSupportClasses,
+    PreconditionFailed,
+    RegistryError,
+    UnknownClass,
+)
 from lerenet.support import changes
 from lerenet.support.answers import Change, ClassPage, RegisteredClass, ResolvedClass, ShotFile
 from lerenet.support.changes import ParameterChanges
+from lerenet.support.damaged import class_damaged
 from lerenet.support.limits import Limits
 from lerenet.support.lines import StoreLines
 from lerenet.support.live import LiveClasses
@@ -211,16 +218,21 @@ class SupportRegistry(Generic[Encoding]):
         return await self._file(record, changes.shot_at(record, index).mask_sha256)
 
     async def _file(self, record: SupportClass, sha256: str) -> ShotFile:
-        return ShotFile(await self._lines.read(self._store.read_blob, sha256), record.revision)
+        try:
+            return ShotFile(await self._lines.read(self._store.read_blob, sha256), record.revision)
+        except RegistryError as err:
+            raise class_damaged(record, err) from err
 
     async def resolve(self, references: Sequence[str] | None = None) -> Sequence[ResolvedClass[Encoding]]:
         """Everything that segmentation needs of the classes named, in that order, or of all in order of name.
 
-        A class twice is given once. Classes whose prototypes are in memory cost one look at the store together.
+        A class twice is given once. Classes whose prototypes are in memory cost one look at the store together. Where
+        none are named, a damaged class does not keep the others from being used: `unavailable` tells of it.
 
         Raises:
             NoSupportClasses: None were named and none are registered.
             UnknownClass: A named class or revision does not exist.
+            ClassDamaged: A named class cannot be used, or none of all can.
         """
         if references:
             records = await self._lines.read(self._live.find_all, references)
@@ -230,6 +242,15 @@ class SupportRegistry(Generic[Encoding]):
         if not resolved:
             raise NoSupportClasses("No support class is registered yet. Register one from 1 to 10 marked images first.")
         return resolved
+
+    async def unavailable(self) -> Sequence[str]:
+        """Names, in order, of classes that are registered, but found damaged when they were last to be used."""
+        damaged = self._preparation.damaged
+        return damaged.among(await self._lines.read(self._live.read)) if damaged else []
+
+    def write_trouble(self) -> RegistryError | None:
+        """Why writes would be refused now, as far as can be told without a write; a system call or two."""
+        return self._store.trouble
 
     async def warm(self) -> int:
         """Make what is missing for the current weights, one class after another; the number of classes now ready."""
@@ -254,12 +275,18 @@ class SupportRegistry(Generic[Encoding]):
                 current = await self._lines.read(self._store.current, name)
                 draft = derive(current)
                 if draft is current:
+                    await self._mend(draft, added)
                     return Change(await self._preparation.registered(draft), is_created=False, is_changed=False)
                 await self._check_limits(current, draft)
                 registered = await self._commit(current, draft, added)
                 if registered is not None:
                     return Change(registered, is_created=current is None, is_changed=True)
             raise PreconditionFailed(f"Class {name!r} was changed {MAX_ATTEMPTS} times meanwhile. Try again.")
+
+    async def _mend(self, record: SupportClass, added: Contribution) -> None:
+        """Give a class that is sent again the files it has lost meanwhile."""
+        await self._lines.write(self._store.mend, added.blobs)
+        self._preparation.damaged.forget(record)
 
     async def _commit(
         self, current: SupportClass | None, draft: SupportClass, added: Contribution
@@ -291,8 +318,14 @@ class SupportRegistry(Generic[Encoding]):
 
     async def _resolved_still_there(self, records: Sequence[SupportClass]) -> Sequence[ResolvedClass[Encoding]]:
         resolved = []
+        damage: ClassDamaged | None = None
         for record in records:
-            # deleted since the request began: who asks for all classes did not ask for this one
-            with suppress(UnknownClass):
+            try:
                 resolved.append(await self._preparation.resolved(record))
+            except UnknownClass:
+                pass  # deleted since the request began: who asks for all classes did not ask for this one
+            except ClassDamaged as err:
+                damage = err
+        if damage is not None and not resolved:
+            raise damage
         return resolved

@@ -3,16 +3,23 @@
 A write happens inside one SQLite write transaction, which is also the lock between processes: blobs, then the manifest,
 each synced with its folder, then the rows, then the commit. Killed anywhere before the commit it leaves files that the
 index does not know, which the next opening sweeps. Removal goes the other way: the commit first, then the files.
+
+An index that is damaged, or a folder that cannot be written to, does not keep the classes from being used: the store
+then reads from a copy in memory, made of the manifests, and refuses writes.
 """
 
 from __future__ import annotations
 
 import logging
 import sqlite3
-from collections.abc import Iterable, Mapping
+import threading
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from typing import TypeVar
 
-from lerenet.support.faults import registry_faults
+from lerenet.errors import IndexDamaged, RegistryError, RegistryReadOnly, StorageFull
+from lerenet.support.fallback import Fallback, fall_back
+from lerenet.support.faults import registry_faults, unwritable
 from lerenet.support.files import sync_folder
 from lerenet.support.index import SqliteIndex
 from lerenet.support.layout import Layout
@@ -23,6 +30,8 @@ from lerenet.support.store import AssessmentRecord, Page
 from lerenet.support.upkeep import require_index, rewrite_manifest, sweep
 from lerenet.support.verify import VerifyReport, inspect
 
+Answer = TypeVar("Answer")
+
 _log = logging.getLogger(__name__)
 
 
@@ -31,71 +40,79 @@ class SqliteStore:
 
     Args:
         root: The data folder; made when missing. What a crash left in it is swept.
+        may_fall_back: Whether to read from the manifests, rather than to raise, when the index is lost or damaged, or
+            the folder cannot be written to.
 
     Raises:
         RegistryError: The folder cannot be used, or its index was lost and must be restored.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, may_fall_back: bool = False) -> None:
         self._layout = Layout(root)
-        self._index = SqliteIndex(self._layout.index)
+        self._may_fall_back = may_fall_back
+        self._lock = threading.Lock()
+        self._retired: list[SqliteIndex] = []
+        self._fallback: Fallback | None = None
         try:
-            with registry_faults(root):
-                self._layout.make()
-                with self._index.writing():
-                    require_index(self._layout, self._index)
-                    sweep(self._layout, self._index)
-                sync_folder(root)
-        except BaseException:
-            self._index.close()
-            raise
+            self._index = self._opened()
+        except (IndexDamaged, RegistryReadOnly, StorageFull) as err:
+            self._index = self._fallen_back(err)
 
     @property
     def root(self) -> Path:
         """The data folder."""
         return self._layout.root
 
+    @property
+    def trouble(self) -> RegistryError | None:
+        """Why writes would be refused now, as far as can be told without a write; None: no reason is known."""
+        if self._fallback is not None and self._fallback.is_index_damaged:
+            return RegistryReadOnly(self._fallback.detail)
+        return unwritable(self._layout.root)
+
     def current(self, name: str) -> SupportClass | None:
         """See `SupportStore.current`."""
-        with registry_faults(self._layout.root):
-            return self._index.current(name)
+        found = self._read(lambda index: index.current(name))
+        if self._fallback is not None:
+            self._fallback.check(name)
+        return found
 
     def revision(self, name: str, revision: str) -> SupportClass | None:
         """See `SupportStore.revision`."""
-        with registry_faults(self._layout.root):
-            manifest = self._index.manifest(name, revision)
-            return None if manifest is None else manifest.record
+        manifest = self._read(lambda index: index.manifest(name, revision))
+        return None if manifest is None else manifest.record
 
     def revisions(self, name: str) -> list[str]:
         """See `SupportStore.revisions`."""
-        with registry_faults(self._layout.root):
-            return self._index.revisions(name)
+        return self._read(lambda index: index.revisions(name))
 
     def page(self, after: str | None, limit: int) -> Page:
         """See `SupportStore.page`."""
-        with registry_faults(self._layout.root):
-            # one more than asked for tells whether there is a next page
-            found = self._index.page(after or "", limit + 1)
+        # one more than asked for tells whether there is a next page
+        found = self._read(lambda index: index.page(after or "", limit + 1))
         classes = tuple(found[:limit])
         return Page(classes, classes[-1].name if classes and len(found) > limit else None)
 
     def count(self) -> int:
         """See `SupportStore.count`."""
-        with registry_faults(self._layout.root):
-            return self._index.count()
+        return self._read(lambda index: index.count())
 
     def generation(self) -> int:
         """See `SupportStore.generation`."""
-        with registry_faults(self._layout.root):
-            return self._index.generation()
+        return self._read(lambda index: index.generation())
 
     def pointers(self) -> tuple[int, dict[str, str]]:
         """See `SupportStore.pointers`."""
-        with registry_faults(self._layout.root), self._index.reading():
-            return self._index.generation(), self._index.pointers()
+
+        def ask(index: SqliteIndex) -> tuple[int, dict[str, str]]:
+            with index.reading():
+                return index.generation(), index.pointers()
+
+        return self._read(ask)
 
     def commit(self, record: SupportClass, blobs: Mapping[str, bytes], *, expected: str | None, limits: Limits) -> bool:
         """See `SupportStore.commit`."""
+        self._require_writable()
         touched = {*blobs}
         try:
             with registry_faults(self._layout.root), self._index.writing():
@@ -114,6 +131,7 @@ class SqliteStore:
 
     def delete(self, name: str, *, expected: str) -> bool:
         """See `SupportStore.delete`."""
+        self._require_writable()
         with registry_faults(self._layout.root), self._index.writing():
             if self._index.pointer(name) != expected:
                 return False
@@ -130,18 +148,27 @@ class SqliteStore:
 
     def assessments(self, support_digests: Iterable[str], weights_digest: str) -> dict[str, AssessmentRecord]:
         """See `SupportStore.assessments`."""
-        with registry_faults(self._layout.root):
-            return self._index.assessments(support_digests, weights_digest)
+        wanted = list(support_digests)
+        return self._read(lambda index: index.assessments(wanted, weights_digest))
 
     def save_assessment(self, support_digest: str, weights_digest: str, assessment: AssessmentRecord) -> None:
         """See `SupportStore.save_assessment`."""
+        self._require_writable()
         with registry_faults(self._layout.root), self._index.writing():
             self._index.put_assessment(support_digest, weights_digest, assessment)
 
     def support_digests(self) -> set[str]:
         """See `SupportStore.support_digests`."""
-        with registry_faults(self._layout.root):
-            return self._index.support_digests()
+        return self._read(lambda index: index.support_digests())
+
+    def mend(self, blobs: Mapping[str, bytes]) -> None:
+        """See `SupportStore.mend`."""
+        missing = [sha256 for sha256 in blobs if not self._layout.blobs.exists(sha256)]
+        if missing:
+            self._require_writable()
+            with registry_faults(self._layout.root), self._index.writing():
+                for sha256 in filter(self._index.is_used, missing):
+                    self._layout.blobs.write(sha256, blobs[sha256])
 
     def verify(self) -> VerifyReport:
         """Compare index and files, and hash every blob; slow for a large registry."""
@@ -150,7 +177,62 @@ class SqliteStore:
 
     def close(self) -> None:
         """See `SupportStore.close`."""
-        self._index.close()
+        for index in (self._index, *self._retired):
+            index.close()
+
+    def _opened(self) -> SqliteIndex:
+        """The index on disk, in agreement with the files."""
+        index = SqliteIndex(self._layout.index)
+        try:
+            with registry_faults(self._layout.root):
+                self._layout.make()
+                with index.writing():
+                    require_index(self._layout, index)
+                    sweep(self._layout, index)
+                sync_folder(self._layout.root)
+        except BaseException:
+            index.close()
+            raise
+        return index
+
+    def _read(self, ask: Callable[[SqliteIndex], Answer]) -> Answer:
+        """What the index answers; when it proves damaged, what its copy from the manifests answers."""
+        index = self._index
+        try:
+            with registry_faults(self._layout.root):
+                return ask(index)
+        except IndexDamaged as err:
+            with self._lock:
+                if self._index is index:  # otherwise another thread was quicker
+                    self._index = self._fallen_back(err)
+                    self._retired.append(index)  # others may still be reading
+        with registry_faults(self._layout.root):
+            return ask(self._index)
+
+    def _fallen_back(self, err: RegistryError) -> SqliteIndex:
+        """A copy of the index in memory, made of the manifests; raises `err` where there is nothing to fall back on."""
+        if not self._may_fall_back or self._fallback is not None:
+            raise err
+        with registry_faults(self._layout.root):
+            fallback = fall_back(self._layout, err)
+        if fallback is None:
+            raise err
+        _log.error("the registry is read from its manifests, and takes no writes: %s", err.detail)
+        self._fallback = fallback
+        return fallback.index
+
+    def _require_writable(self) -> None:
+        """Raise RegistryReadOnly in fallback, unless what made the folder unwritable has passed."""
+        with self._lock:
+            fallback = self._fallback
+            if fallback is None:
+                return
+            if fallback.is_index_damaged or unwritable(self._layout.root) is not None:
+                raise RegistryReadOnly(fallback.detail)
+            self._index = self._opened()
+            self._fallback = None
+            self._retired.append(fallback.index)
+            _log.warning("the registry takes writes again")
 
     def _store(self, record: SupportClass, blobs: Mapping[str, bytes]) -> bool:
         """Files, rows, pointer, in this order, inside a write transaction; True for a revision that had stayed."""

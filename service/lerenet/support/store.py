@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from lerenet.errors import RegistryError
 from lerenet.support.limits import Limits
 from lerenet.support.records import SupportClass
 
@@ -89,6 +90,13 @@ class SupportStore(Protocol):
 
     def read_blob(self, sha256: str) -> bytes:
         """Bytes by name, checked against it."""
+
+    def mend(self, blobs: Mapping[str, bytes]) -> None:
+        """Store those of the blobs, by hex sha256, that are in use and lost."""
+
+    @property
+    def trouble(self) -> RegistryError | None:
+        """Why writes would be refused now, as far as can be told without a write; None: no reason is known."""
 
     def assessments(self, support_digests: Iterable[str], weights_digest: str) -> dict[str, AssessmentRecord]:
         """Assessments made with these weights, for those of the digests that have one."""

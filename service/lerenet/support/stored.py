@@ -41,15 +41,20 @@ def read_stored_classes(root: Path) -> Iterator[StoredClass]:
         RegistryError: There is no registry, its index is lost, or a stored file is missing or damaged.
     """
     layout = Layout(root)
+    for record in read_stored_records(root):
+        yield StoredClass(record, read_material(record, NO_UPLOADS, layout.blobs.read, decode_stored_image))
+
+
+def read_stored_records(root: Path) -> list[SupportClass]:
+    """The current revisions of a data folder, in order of name; raises RegistryError as `read_stored_classes`."""
+    layout = Layout(root)
     if not (root / "blobs").is_dir():
         raise RegistryError(f"There is no registry at {root}. Name the service's data folder.")
     with registry_faults(root):
         trouble = has_trouble(layout)
         if trouble is not None:
             raise RegistryError(f"The registry at {root} cannot be read: {trouble}. {RESTORE}")
-        records = _read_records(layout)
-    for record in records:
-        yield StoredClass(record, read_material(record, NO_UPLOADS, layout.blobs.read, decode_stored_image))
+        return _read_records(layout)
 
 
 def _read_records(layout: Layout) -> list[SupportClass]:

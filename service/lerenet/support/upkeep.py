@@ -8,8 +8,10 @@ or older than they are, nothing is removed: the store refuses to open until it i
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-from lerenet.errors import RegistryError
+from lerenet.errors import IndexDamaged, RegistryError
 from lerenet.support.faults import RESTORE
 from lerenet.support.index import SCHEMA_VERSION, SqliteIndex
 from lerenet.support.layout import Layout
@@ -46,11 +48,12 @@ def require_index(layout: Layout, index: SqliteIndex) -> None:
     """Make the schema in a new folder, and bring an older one up to date; inside a write transaction.
 
     Raises:
-        RegistryError: The index was lost, or comes from a newer version.
+        IndexDamaged: It was lost.
+        RegistryError: It comes from a newer version.
     """
     trouble = index_trouble(layout, index)
     if trouble is not None:
-        raise RegistryError(f"The registry at {layout.root} cannot be opened: {trouble}. {RESTORE}")
+        raise IndexDamaged(f"The registry at {layout.root} cannot be opened: {trouble}. {RESTORE}")
     if index.schema_version() == 0:
         index.create_schema()
     elif index.schema_version() < SCHEMA_VERSION:
@@ -77,21 +80,52 @@ def rewrite_manifest(layout: Layout, index: SqliteIndex, name: str, revision: st
         layout.manifests.write(manifest)
 
 
-def restore_index(layout: Layout) -> None:
+@dataclass(frozen=True)
+class Remains:
+    """What the manifests hold of a registry.
+
+    Attributes:
+        whole: Manifests in the order of changes.
+        damaged: Name and revision of those that cannot be read; nobody knows whether they were the newest.
+    """
+
+    whole: tuple[Manifest, ...]
+    damaged: tuple[tuple[str, str], ...]
+
+    @property
+    def doubtful(self) -> frozenset[str]:
+        """Names whose current revision is not known for certain."""
+        return frozenset(name for name, _ in self.damaged)
+
+
+def read_remains(layout: Layout) -> Remains:
+    """Reads every manifest; raises OSError."""
+    found = {key: layout.manifests.read(*key) for key in sorted(layout.manifests.listing())}
+    whole = sorted((m for m in found.values() if m is not None), key=lambda m: (m.sequence, m.record.revised_at))
+    return Remains(tuple(whole), tuple(key for key, manifest in found.items() if manifest is None))
+
+
+def restore_index(layout: Layout) -> Remains:
     """Make the index anew from the manifests. No other process may have it open.
 
-    Of each name the manifest with the highest sequence becomes current. Damaged manifests are passed over.
+    Of each name the manifest with the highest sequence becomes current. The old index and damaged manifests go into
+    quarantine, and so do blobs that nobody seems to use when a manifest that may have used them is damaged.
     """
-    manifests = [layout.manifests.read(name, revision) for name, revision in layout.manifests.listing()]
-    whole = sorted((m for m in manifests if m is not None), key=lambda m: (m.sequence, m.record.revised_at))
+    remains = read_remains(layout)
     layout.discard_index()
+    for name, revision in remains.damaged:
+        layout.manifests.put_aside(name, revision, layout.quarantine)
     index = SqliteIndex(layout.index)
     try:
         with index.writing():
             index.create_schema()
-            _fill(index, whole)
+            fill(index, remains.whole)
+            unused = set(layout.blobs.listing()) - index.used_blobs() if remains.damaged else ()
+        for sha256 in unused:
+            layout.blobs.put_aside(sha256)
     finally:
         index.close()
+    return remains
 
 
 def has_trouble(layout: Layout) -> str | None:
@@ -101,14 +135,18 @@ def has_trouble(layout: Layout) -> str | None:
     index = SqliteIndex(layout.index)
     try:
         with index.reading():
-            return index_trouble(layout, index) or (_MISSING if index.schema_version() == 0 else None)
+            trouble = index_trouble(layout, index) or (_MISSING if index.schema_version() == 0 else None)
+            if trouble is None:
+                index.read_every_record()
+            return trouble
     except sqlite3.DatabaseError as err:
         return f"index.sqlite3 cannot be read: {err}"
     finally:
         index.close()
 
 
-def _fill(index: SqliteIndex, manifests: list[Manifest]) -> None:
+def fill(index: SqliteIndex, manifests: Sequence[Manifest]) -> None:
+    """Put revisions, in the order of changes, into an empty index; inside a write transaction."""
     newest: dict[str, str] = {}
     for manifest in manifests:
         index.put_revision(manifest)

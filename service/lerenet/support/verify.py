@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lerenet.errors import RegistryError
@@ -53,15 +53,17 @@ def verify_store(root: Path, *, rebuild: bool = False) -> VerifyReport:
     layout = Layout(root)
     if not (root / "blobs").is_dir():
         raise RegistryError(f"There is no registry at {root}. Point LERENET_DATA_DIR at the service's data folder.")
+    problems: tuple[str, ...] = ()
     with registry_faults(root):
         trouble = has_trouble(layout)
         if trouble is not None:
             if not rebuild:
                 return VerifyReport(problems=(f"{trouble[0].upper()}{trouble[1:]}. {RESTORE}",))
-            restore_index(layout)
+            problems = tuple(map(_doubt, restore_index(layout).damaged))
         index = SqliteIndex(layout.index)
         try:
-            return inspect(layout, index, is_restored=trouble is not None)
+            report = inspect(layout, index, is_restored=trouble is not None)
+            return replace(report, problems=(*problems, *report.problems))
         finally:
             index.close()
 
@@ -77,6 +79,14 @@ def inspect(layout: Layout, index: SqliteIndex, *, is_restored: bool = False) ->
         n_classes = index.count()
     problems += _blob_problems(layout, index, used)
     return VerifyReport(n_classes, len(known), len(used), tuple(problems), tuple(leftovers), is_restored)
+
+
+def _doubt(damaged: tuple[str, str]) -> str:
+    name, revision = damaged
+    return (
+        f"The manifest of {name}@{revision} was damaged and is in quarantine. If it was the newest of {name}, an "
+        "earlier revision is current now, or none: look at the class, or register it anew."
+    )
 
 
 def _manifest_problems(layout: Layout, index: SqliteIndex, known: set[tuple[str, str]]) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import get_args
+from typing import Literal, get_args
 
 from fastapi import APIRouter, Response
 
@@ -11,7 +11,7 @@ from lerenet.api.dependencies import RuntimeDep
 from lerenet.api.documents import problems
 from lerenet.api.errors import problem_of
 from lerenet.api.masks import MaskFormat
-from lerenet.api.schemas import Health, LimitsBody, VersionBody
+from lerenet.api.schemas import Health, LimitsBody, Readiness, VersionBody
 from lerenet.errors import DeviceFailed, LERENetError
 
 router = APIRouter(tags=["operations"])
@@ -37,16 +37,25 @@ async def livez(runtime: RuntimeDep) -> Health | Response:
     "/readyz",
     operation_id="readyz",
     summary="Are requests answered?",
-    response_model=Health,
+    response_model=Readiness,
     responses=problems(errors.WeightsError),
 )
-async def readyz(runtime: RuntimeDep) -> Health | Response:
-    """Red while weights are loaded, while the service drains, and once it has failed."""
+async def readyz(runtime: RuntimeDep) -> Readiness | Response:
+    """Red while weights are loaded, while the service drains, and once it has failed.
+
+    Green with a registry that takes no writes: frames are segmented, which is what the line waits for.
+    """
     try:
-        runtime.require_ready()
+        registry = runtime.registry
+        unavailable = await registry.unavailable()
     except LERENetError as error:
         return problem_of(error, status=503)
-    return Health(status="ready")
+    trouble = registry.write_trouble()
+    kind: Literal["writable", "read_only", "full"] = "writable"
+    if trouble is not None:
+        kind = "full" if isinstance(trouble, errors.StorageFull) else "read_only"
+    detail = "" if trouble is None else trouble.detail
+    return Readiness(status="ready", registry=kind, unavailable=list(unavailable), detail=detail)
 
 
 @router.get("/metrics", operation_id="metrics", summary="Metrics for Prometheus", response_class=Response)
