@@ -19,6 +19,8 @@ class Layout:
     blobs/ab/<sha256>  images as uploaded, masks as 1-bit PNG
     revisions/<name>/<revision>.json   a manifest per revision
     unfinished/        files being written
+    owners/<name>      prefix of the API key that a class was made with
+    audit/             who changed what
     ```
     """
 
@@ -33,6 +35,16 @@ class Layout:
     def unfinished(self) -> Path:
         """Files being written; waste after a crash."""
         return self.root / "unfinished"
+
+    @property
+    def owners(self) -> Path:
+        """Who made which class."""
+        return self.root / "owners"
+
+    @property
+    def audit(self) -> Path:
+        """Who changed what."""
+        return self.root / "audit"
 
     @property
     def blobs(self) -> BlobFiles:
