@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import httpx
 import pytest
 
 from api.keys import headers, issued, write_keys
-from api.plates import assert_problem
+from api.plates import assert_problem, form, parts
 from conftest import ClientFactory
 from lerenet.errors import ConfigurationError
 from lerenet.settings import Settings, load_settings
@@ -62,6 +63,22 @@ async def test_a_named_origin_may_ask_with_a_key(
     assert refused.headers["access-control-allow-origin"] == ORIGIN  # so that the page can read why
     assert "access-control-allow-origin" not in foreign.headers
     assert not [each for each in (preflight, answer) if "access-control-allow-credentials" in each.headers]
+
+
+async def test_a_form_of_another_origin_changes_nothing(
+    client_factory: ClientFactory, make_settings: Callable[..., Settings]
+) -> None:
+    client = await client_factory(make_settings(cors_origins=ORIGIN))
+
+    async def sent(name: str, site: str, origin: str) -> httpx.Response:
+        headers = {"Sec-Fetch-Site": site, "Origin": origin}
+        return await client.post("/support", **form(*parts(), name=name), headers=headers)
+
+    for site in ("cross-site", "same-site"):
+        assert_problem(await sent("a", site, "https://elsewhere.example"), 403, "forbidden")
+    assert (await client.get("/support", headers={"Sec-Fetch-Site": "cross-site"})).json()["classes"] == []
+    assert (await sent("a", "cross-site", ORIGIN)).status_code == 201
+    assert (await sent("b", "same-origin", "http://service")).status_code == 201
 
 
 @pytest.mark.parametrize("origins", ["mes.example", "https://mes.example/path", "https://*.example", "null"])

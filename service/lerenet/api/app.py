@@ -14,6 +14,7 @@ from lerenet.api.documents import install_openapi
 from lerenet.api.doorkeeper import Doorkeeper
 from lerenet.api.envelope import Envelope
 from lerenet.api.errors import install_error_answers
+from lerenet.api.foreign_pages import ForeignPages
 from lerenet.api.gate import Gate, needs_of
 from lerenet.api.routes import docs, label_studio, operations, page, segment, support
 from lerenet.runtime import Engine, Runtime, build_engine
@@ -95,8 +96,9 @@ def _add_layers(app: FastAPI, runtime: Runtime, keys: KeyRing | None) -> None:
     app.add_middleware(Doorkeeper, runtime=runtime, route=segment.ROUTE)
     if keys is not None:
         app.add_middleware(Gate, keys=keys, needs=needs_of(settings))
+    origins = [origin for each in settings.cors_origins.split(",") if (origin := each.strip())]
+    app.add_middleware(ForeignPages, origins=origins)
     app.add_middleware(Envelope, runtime=runtime)
-    origins = [origin for each in settings.cors_origins.split(",") if (origin := each.strip().rstrip("/"))]
     if origins:
         app.add_middleware(
             CORSMiddleware,
