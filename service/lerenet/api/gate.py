@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from fastapi.routing import iter_route_contexts
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.routing import Match
+from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Message, Receive, Send
 from starlette.types import Scope as Connection
 
@@ -82,6 +82,7 @@ class Gate:
         self._app = app
         self._keys = keys
         self._needs = needs
+        self._routes: list[tuple[BaseRoute, str | None]] = []
 
     async def __call__(self, scope: Connection, receive: Receive, send: Send) -> None:
         """Lets a request in, or answers 401, 403 or 429."""
@@ -122,12 +123,15 @@ class Gate:
 
     def _needed(self, scope: Connection) -> Scopes:
         """Scopes for the route that will answer; where none will, any key may hear of that."""
-        method = "GET" if scope["method"] == "HEAD" else scope["method"]
         routes = scope["app"].routes
-        for context in iter_route_contexts(routes):
-            if context.original_route.matches(scope)[0] is Match.FULL:
-                scope["route"] = context.original_route  # for whoever counts refusals by route
-                return self._needs.get(f"{method} {context.path}", ADMIN)
+        for _ in range(2):
+            for route, path in self._routes:
+                if route.matches(scope)[0] is Match.FULL:
+                    scope["route"] = route  # for whoever counts refusals by route
+                    method = "GET" if scope["method"] == "HEAD" else scope["method"]
+                    return self._needs.get(f"{method} {path}", ADMIN)
+            # routes are added behind those that are known, so only who finds none must look again
+            self._routes = [(each.original_route, each.path) for each in iter_route_contexts(routes)]
         is_answered = any(route.matches(scope)[0] is Match.FULL for route in routes)  # by what is no single route
         return ADMIN if is_answered else ANY
 

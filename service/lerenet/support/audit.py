@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from logging.handlers import RotatingFileHandler
@@ -63,6 +63,30 @@ class RegistryChange:
             "after": self.after,
             "request_id": self.request_id,
         }
+
+
+Listener = Callable[[RegistryChange], None]
+
+
+def noting(change: RegistryChange, store: Callable[[], bool], listeners: Sequence[Listener]) -> Callable[[], bool]:
+    """Stores a change and tells of it, in one go: whoever leaves meanwhile cuts neither from the other.
+
+    Args:
+        change: What is stored.
+        store: Stores it; False when it did not.
+        listeners: Told once it is there. Their trouble is logged, and undoes nothing.
+    """
+
+    def store_then_note() -> bool:
+        is_stored = store()
+        for listener in listeners if is_stored else ():
+            try:
+                listener(change)
+            except Exception:
+                _log.exception("a change was stored, but not noted everywhere", **{"class": change.name})
+        return is_stored
+
+    return store_then_note
 
 
 class AuditTrail:

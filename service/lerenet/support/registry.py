@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext, suppress
 from functools import partial
 from typing import Generic
@@ -18,7 +18,7 @@ from weakref import WeakValueDictionary
 from lerenet.errors import LERENetError, NoSupportClasses, PreconditionFailed, UnknownClass
 from lerenet.support import changes
 from lerenet.support.answers import Change, ClassPage, RegisteredClass, ResolvedClass, ShotFile
-from lerenet.support.audit import RegistryChange, Verb
+from lerenet.support.audit import Listener, RegistryChange, Verb, noting
 from lerenet.support.changes import ParameterChanges
 from lerenet.support.limits import Limits
 from lerenet.support.lines import StoreLines
@@ -65,7 +65,7 @@ class SupportRegistry(Generic[Encoding]):
         weights_digest: str,
         limits: Limits | None = None,
         decode: DecodeImage = decode_stored_image,
-        listeners: Sequence[Callable[[RegistryChange], None]] = (),
+        listeners: Sequence[Listener] = (),
         ownership: Ownership | None = None,
     ) -> None:
         self._store = store
@@ -174,7 +174,8 @@ class SupportRegistry(Generic[Encoding]):
             for _ in range(MAX_ATTEMPTS):
                 current = changes.required(name, await self._lines.read(self._store.current, name), if_match)
                 change = RegistryChange("delete", name, current.revision, None)
-                if await self._stored(change, partial(self._store.delete, name, expected=current.revision)):
+                delete = partial(self._store.delete, name, expected=current.revision)
+                if await self._lines.write(noting(change, delete, self._listeners)):
                     await self._preparation.forget_unused()
                     return
             raise PreconditionFailed(f"Class {name!r} was changed {MAX_ATTEMPTS} times meanwhile. Try again.")
@@ -278,26 +279,15 @@ class SupportRegistry(Generic[Encoding]):
     ) -> RegisteredClass | None:
         """Make a draft ready, then current; None when another process moved the pointer meanwhile."""
         before = None if current is None else current.revision
+        change = RegistryChange(what, draft.name, before, draft.revision)
         commit = partial(self._store.commit, draft, added.blobs, expected=before, limits=self._limits)
         with self._preparation.expecting(draft):
             ready = await self._preparation.ready(draft, added)
-            is_stored = await self._stored(RegistryChange(what, draft.name, before, draft.revision), commit)
+            is_stored = await self._lines.write(noting(change, commit, self._listeners))
         if not is_stored:
             return None  # and forget nothing: the next attempt probably needs the same prototypes
         await self._preparation.forget_unused()
         return RegisteredClass(draft, ready.assessment)
-
-    async def _stored(self, change: RegistryChange, store: Callable[[], bool]) -> bool:
-        """Store a change and tell of it, in one go that a caller who leaves does not cut."""
-
-        def store_and_tell() -> bool:
-            is_stored = store()
-            if is_stored:
-                for listener in self._listeners:
-                    _tell(listener, change)
-            return is_stored
-
-        return await self._lines.write(store_and_tell)
 
     def _place_of(self, name: str, current: SupportClass | None) -> AbstractAsyncContextManager[None]:
         if current is not None or self._ownership is None:
@@ -321,10 +311,3 @@ class SupportRegistry(Generic[Encoding]):
             with suppress(UnknownClass):
                 resolved.append(await self._preparation.resolved(record))
         return resolved
-
-
-def _tell(listener: Callable[[RegistryChange], None], change: RegistryChange) -> None:
-    try:
-        listener(change)
-    except Exception:  # the change is made, and no listener's trouble undoes it
-        _log.exception("a change of class %s was stored, but not noted everywhere", change.name)
