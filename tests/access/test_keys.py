@@ -39,6 +39,15 @@ def test_the_file_is_for_its_owner_alone_without_the_secret(path: Path) -> None:
     assert [each.name for each in path.parent.iterdir()] == ["keys.json"]
 
 
+def test_the_file_keeps_its_owner(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[tuple[int, int]] = []
+    monkeypatch.setattr("os.chown", lambda unfinished, user, group: given.append((user, group)))
+    owner = path.stat()
+    change_keys(path, lambda kept: kept)
+
+    assert given == [(owner.st_uid, owner.st_gid)]
+
+
 def test_commands_at_the_same_time_lose_no_key(path: Path) -> None:
     records = [issue_key("", ["segment"]).record for _ in range(20)]
     with ThreadPoolExecutor(8) as threads:

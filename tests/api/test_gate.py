@@ -253,6 +253,15 @@ async def test_documentation_with_metrics_can_be_opened(
     assert (await client.get("/version")).status_code == 401
 
 
+async def test_documentation_is_found_under_a_prefix(
+    client_factory: ClientFactory, guarded: Callable[..., Settings]
+) -> None:
+    client = await client_factory(guarded(docs="open", root_path="/plant"))
+
+    assert "'/plant/openapi.json'" in (await client.get("/docs")).text
+    assert (await client.get("/plant/openapi.json")).status_code == 200
+
+
 async def test_documentation_with_metrics_can_be_taken_away(
     client_factory: ClientFactory, make_settings: Callable[..., Settings]
 ) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -81,10 +81,18 @@ def _write(path: Path, keys: Keys) -> None:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
+        _leave_to_its_owner(path, unfinished)
         unfinished.replace(path)
     except BaseException:
         unfinished.unlink(missing_ok=True)
         raise
+
+
+def _leave_to_its_owner(path: Path, unfinished: Path) -> None:
+    """Of a file that root changes, the service's user must stay the owner: it could not read it otherwise."""
+    with suppress(FileNotFoundError, PermissionError):
+        owner = path.stat()
+        os.chown(unfinished, owner.st_uid, owner.st_gid)
 
 
 def _private(path: str, flags: int) -> int:
