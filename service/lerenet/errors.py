@@ -16,8 +16,10 @@ LERENetError                     code               when
 │   ├── NoSupportClasses         no_support_classes nothing is registered yet
 │   ├── PreconditionFailed       precondition_failed  a stale If-Match, or If-None-Match on a taken name
 │   ├── Unauthorized             unauthorized       no key, or a wrong one
-│   └── Forbidden                forbidden          the key lacks the scope
+│   ├── Forbidden                forbidden          the key lacks the scope
+│   └── QuotaExceeded            quota_exceeded     as many classes were made with the key as it may have
 ├── Unavailable                                     the same request may succeed later: `retry_after_s`
+│   ├── RateExceeded             rate_exceeded      the key asks more often than it may
 │   ├── QueueFull                queue_full         the device has as much work as it may hold
 │   ├── Loading                  loading            weights are not on the device yet
 │   ├── Draining                 draining           the service is stopping
@@ -151,6 +153,12 @@ class Forbidden(RequestError):
     code = "forbidden"
 
 
+class QuotaExceeded(RequestError):
+    """As many classes were made with the key as it may have."""
+
+    code = "quota_exceeded"
+
+
 class Unavailable(LERENetError):
     """The same request may succeed later.
 
@@ -163,6 +171,12 @@ class Unavailable(LERENetError):
     def __init__(self, detail: str, *, retry_after_s: float | None = None) -> None:
         super().__init__(detail)
         self.retry_after_s = retry_after_s
+
+
+class RateExceeded(Unavailable):
+    """The key asks more often than it may."""
+
+    code = "rate_exceeded"
 
 
 class QueueFull(Unavailable):

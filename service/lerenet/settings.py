@@ -45,6 +45,17 @@ class Settings(BaseSettings):
         "127.0.0.1", description="Proxies whose `X-Forwarded-*` headers count: comma-separated addresses, or `*`."
     )
 
+    api_keys_file: Path | None = Field(
+        None, description="Hashed API keys, as `lerenet keys` writes them; unset: everything is open."
+    )
+    docs: Literal["open", "key", "off"] = Field(
+        "key", description="`/docs` and `/openapi.json`: `key` like other routes, `open` without a key, or `off`."
+    )
+    metrics: Literal["open", "key", "off"] = Field("key", description="`/metrics`, likewise.")
+    cors_origins: str = Field(
+        "", description="Origins whose pages may ask, such as `https://mes.example`: comma-separated, or `*`."
+    )
+
     data_dir: Path = Field(Path("data"), description="Folder of the registry and its prototypes; made when missing.")
     weights: Path | None = Field(None, description="Weights file (safetensors); unset: the one that is shipped.")
     weights_sha256: str | None = Field(
@@ -146,6 +157,16 @@ class Settings(BaseSettings):
         if url is not None and not re.match(r"https?://[^/@\s]+(/\S*)?$", url):
             raise ValueError("write it as http://HOST:PORT or https://HOST")
         return url
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _require_origins(cls, origins: str) -> str:
+        for origin in filter(None, map(str.strip, origins.split(","))):
+            if origin != "*" and not re.fullmatch(r"https?://[^/@*\s]+", origin):
+                raise ValueError(
+                    f"{origin[:80]!r} is no origin: write https://HOST or http://HOST:PORT, without a path"
+                )
+        return origins
 
     @field_validator("root_path")
     @classmethod

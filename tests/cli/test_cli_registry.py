@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from cli.conftest import Run
-from lerenet.support import SqliteStore, VerifyReport
+from lerenet.support import AuditTrail, RegistryChange, SqliteStore, VerifyReport
+from lerenet.support.layout import Layout
 from support.classes import commit
 
 
@@ -57,3 +59,22 @@ def test_classes_go_from_one_folder_to_another(run: Run, tmp_path: Path) -> None
     assert "1 classes in" in exported.output
     assert [each.output.split(":")[0] for each in imported] == ["added", "unchanged"]
     assert f"a@{made.revision}" in imported[0].output
+
+
+def test_audit_prints_who_changed_what(run: Run, tmp_path: Path) -> None:
+    trail = AuditTrail(Layout(tmp_path).audit)
+    trail.note(RegistryChange("create", "a", None, "0" * 16, who="lere_00000001", request_id="line-3", time="noon"))
+    trail.note(RegistryChange("delete", "b", "0" * 16, None, time="one"))
+
+    lines = run("registry", "audit", tmp_path).output.splitlines()
+    [as_json] = run("registry", "audit", tmp_path, "--class", "b", "--json").output.splitlines()
+
+    assert lines[0].split() == ["noon", "lere_00000001", "create", "a", "-", "0" * 16, "line-3"]
+    assert lines[1].split() == ["one", "anonymous", "delete", "b", "0" * 16, "-", "-"]
+    assert json.loads(as_json)["class"] == "b"
+
+
+def test_audit_of_a_registry_that_nobody_changed_is_empty(run: Run, tmp_path: Path) -> None:
+    result = run("registry", "audit", tmp_path)
+
+    assert (result.exit_code, result.output) == (0, "")

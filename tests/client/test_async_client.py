@@ -129,3 +129,9 @@ async def test_what_cannot_be_sent_is_refused_first(client: AsyncClient, service
 async def test_address_that_cannot_be_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="http"):
         AsyncClient("plant.example:8000")
+
+
+async def test_key_is_sent_as_a_bearer_token(service: FakeService) -> None:
+    async with AsyncClient("http://plant.example", api_key="lere_1", transport=service.transport) as client:
+        await client.classes()
+    assert service.requests[0].headers["authorization"] == "Bearer lere_1"

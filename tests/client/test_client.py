@@ -307,6 +307,19 @@ def test_key_is_sent_as_a_bearer_token(service: FakeService) -> None:
     assert service.requests[0].headers["authorization"] == "Bearer lere_1"
 
 
+def test_key_may_come_with_the_line_break_of_its_file(service: FakeService) -> None:
+    with Client("http://plant.example", api_key="lere_1\n", transport=service.transport) as client:
+        client.classes()
+    assert service.requests[0].headers["authorization"] == "Bearer lere_1"
+
+
+@pytest.mark.parametrize("key", ["", " ", "lere_1\r\nX-Evil: 1", "lere_ü", "two words"])
+def test_key_that_cannot_be_sent_is_refused_unquoted(key: str) -> None:
+    with pytest.raises(ConfigurationError, match="copied whole") as refused:
+        Client("http://plant.example", api_key=key)
+    assert key.strip() == "" or key not in str(refused.value)
+
+
 def test_client_needs_nothing_of_an_extra() -> None:
     code = "import sys, lerenet.client; print(sorted({m.partition('.')[0] for m in sys.modules}))"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout

@@ -7,6 +7,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -125,8 +126,9 @@ def prototype_cache(root: Path, weights: str = "w1", budget_bytes: int = 1 << 20
 
 
 def open_registry(
-    root: Path, network: CountingNetwork, *, weights: str = "w1", limits: Limits = LIMITS
+    root: Path, network: CountingNetwork, *, weights: str = "w1", limits: Limits = LIMITS, **options: Any
 ) -> SupportRegistry[Encoded]:
+    """A registry of fakes over a real store; `options` are further arguments of it."""
     return SupportRegistry(
         SqliteStore(root),
         prototype_cache(root, weights),
@@ -134,6 +136,7 @@ def open_registry(
         assess=network.assess,
         weights_digest=weights,
         limits=limits,
+        **options,
     )
 
 

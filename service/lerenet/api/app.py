@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from opentelemetry import trace
 from opentelemetry.trace import TracerProvider
+from starlette.middleware.cors import CORSMiddleware
 
 from lerenet import __version__
+from lerenet.access import KeyRing
 from lerenet.api.documents import install_openapi
 from lerenet.api.doorkeeper import Doorkeeper
 from lerenet.api.envelope import Envelope
 from lerenet.api.errors import install_error_answers, problem_codes
-from lerenet.api.routes import label_studio, operations, page, segment, support
+from lerenet.api.foreign_pages import ForeignPages
+from lerenet.api.gate import Gate, needs_of
+from lerenet.api.routes import docs, label_studio, operations, page, segment, support
 from lerenet.api.telemetry import telemetry
 from lerenet.runtime import Engine, Runtime, build_engine
 from lerenet.settings import Settings
@@ -34,6 +38,15 @@ TAGS = [
     {"name": "operations", "description": "Probes, metrics, limits"},
 ]
 
+SENT_HEADERS = ["Authorization", "Content-Type", "If-Match", "If-None-Match", "X-API-Key", "X-Request-ID"]
+"""What pages of other origins may send."""
+
+SHOWN_HEADERS = [
+    *("ETag", "Location", "RateLimit", "RateLimit-Policy", "Retry-After", "Server-Timing", "WWW-Authenticate"),
+    *("X-Classes", "X-Request-ID", "X-Revision", "X-Revisions", "X-Scores", "X-Weights-Digest"),
+]
+"""What they may read."""
+
 
 def create_app(
     settings: Settings,
@@ -49,7 +62,11 @@ def create_app(
         build: Makes the engine.
         on_loss: Called when only a restart helps; whoever runs the process should end it.
         tracer_provider: Takes the spans of requests and their stages; None: whatever the process is set up with.
+
+    Raises:
+        ConfigurationError: The key file is missing or damaged.
     """
+    keys = None if settings.api_keys_file is None else KeyRing(settings.api_keys_file)
     runtime = Runtime(settings, build=build, on_loss=on_loss)
     runtime.metrics.expect_problems(problem_codes())
 
@@ -66,16 +83,44 @@ def create_app(
         openapi_tags=TAGS,
         lifespan=lifespan,
         redirect_slashes=False,
+        openapi_url=None if settings.docs == "off" else "/openapi.json",
+        docs_url=None,
         redoc_url=None,
         telemetry=telemetry(settings.root_path, tracer_provider),
     )
-    app.state.runtime = runtime
-    app.add_middleware(Doorkeeper, runtime=runtime, route=segment.ROUTE)
-    app.add_middleware(Envelope, runtime=runtime, tracer=trace.get_tracer("lerenet", __version__, tracer_provider))
+    app.state.runtime, app.state.keys = runtime, keys
+    _add_layers(app, runtime, keys, trace.get_tracer("lerenet", __version__, tracer_provider))
     install_error_answers(app)
-    for routes in (support, segment, operations, page):
-        app.include_router(routes.router)
-    if settings.label_studio_url is not None:
-        app.include_router(label_studio.router)
-    install_openapi(app)
+    for router in _routers(settings):
+        app.include_router(router)
+    install_openapi(app, None if keys is None else needs_of(settings))
     return app
+
+
+def _add_layers(app: FastAPI, runtime: Runtime, keys: KeyRing | None, tracer: trace.Tracer) -> None:
+    """From the innermost to the outermost."""
+    settings = runtime.settings
+    app.add_middleware(Doorkeeper, runtime=runtime, route=segment.ROUTE)
+    if keys is not None:
+        app.add_middleware(Gate, keys=keys, needs=needs_of(settings))
+    origins = [origin for each in settings.cors_origins.split(",") if (origin := each.strip())]
+    app.add_middleware(ForeignPages, origins=origins)
+    app.add_middleware(Envelope, runtime=runtime, tracer=tracer)
+    if origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=origins,
+            allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
+            allow_headers=SENT_HEADERS,
+            expose_headers=SHOWN_HEADERS,
+        )
+
+
+def _routers(settings: Settings) -> Iterator[APIRouter]:
+    yield from (support.router, segment.router, operations.router, page.router)
+    if settings.metrics != "off":
+        yield operations.metrics_router
+    if settings.docs != "off":
+        yield docs.router
+    if settings.label_studio_url is not None:
+        yield label_studio.router

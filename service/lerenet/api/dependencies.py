@@ -6,6 +6,7 @@ from typing import Annotated
 
 from fastapi import Depends, Header, Query, Request
 
+from lerenet.access import KeyRing
 from lerenet.api.negotiation import strong_tag
 from lerenet.api.parameters import NoParameters
 from lerenet.runtime import Runtime
@@ -19,6 +20,11 @@ async def _runtime(request: Request) -> Runtime:
 async def _ready_runtime(runtime: Annotated[Runtime, Depends(_runtime)]) -> Runtime:
     runtime.require_ready()  # before a body is read
     return runtime
+
+
+async def _keys(request: Request) -> KeyRing | None:
+    keys: KeyRing | None = request.app.state.keys
+    return keys
 
 
 async def _no_query(parameters: Annotated[NoParameters, Query()]) -> None:
@@ -42,6 +48,9 @@ RuntimeDep = Annotated[Runtime, Depends(_runtime)]
 
 ReadyRuntimeDep = Annotated[Runtime, Depends(_ready_runtime)]
 """The runtime once it answers; 503 before and after."""
+
+KeysDep = Annotated[KeyRing | None, Depends(_keys)]
+"""The API keys in force; None where none are asked for."""
 
 NoQuery = Depends(_no_query)
 """Refuses any query parameter."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from fastapi import FastAPI
@@ -18,6 +19,7 @@ Document = dict[str, Any]
 Responses = dict[int | str, Document]
 
 Errors = tuple[type[LERENetError], ...]
+Needs = Mapping[str, Collection[str]]
 
 ALWAYS: Errors = (errors.MalformedRequest, errors.Loading, errors.Draining, errors.DeviceFailed, errors.RegistryError)
 """What any route that touches a class may answer."""
@@ -31,6 +33,14 @@ IMAGES: Errors = (
     errors.QueueFull,
 )
 WRITES: Errors = (errors.PreconditionFailed, errors.DeadlineExceeded, errors.StorageFull, errors.RegistryReadOnly)
+
+KEYED: Errors = (errors.Unauthorized, errors.Forbidden, errors.RateExceeded)
+"""What any route that needs a key may answer."""
+
+SECURITY_SCHEMES = {
+    "key": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "As `lerenet keys new` printed it"},
+    "bearer": {"type": "http", "scheme": "bearer", "description": "The same key"},
+}
 
 _REF = "#/components/schemas/{model}"
 _FILES = {
@@ -86,16 +96,23 @@ RESULT_EXAMPLE: Document = {
 
 def problems(*kinds: type[LERENetError]) -> Responses:
     """Responses of a route for errors it may answer with, one example per code."""
+    return _responses((*kinds, *ALWAYS))
+
+
+def _responses(kinds: Errors) -> Responses:
     responses: Responses = {}
-    for kind in (*kinds, *ALWAYS):
+    for kind in kinds:
         status = STATUSES[kind]
         content = responses.setdefault(status, _problem_response())["content"][PROBLEM_TYPE]
         content["examples"][kind.code] = {"summary": title_of(kind), "value": _problem_example(kind, status)}
     for response in responses.values():
-        response["description"] = "; ".join(
-            example["summary"] for example in response["content"][PROBLEM_TYPE]["examples"].values()
-        )
+        _describe(response)
     return responses
+
+
+def _describe(response: Document) -> None:
+    examples = response["content"][PROBLEM_TYPE]["examples"].values()
+    response["description"] = "; ".join(example["summary"] for example in examples)
 
 
 def form_body(model: type[BaseModel], files: dict[str, bool]) -> Document:
@@ -139,8 +156,13 @@ def png_answer() -> Document:
     return {"schema": {"type": "string", "format": "binary"}}
 
 
-def install_openapi(app: FastAPI) -> None:
-    """Makes the document hold the schemas that routes refer to by name."""
+def install_openapi(app: FastAPI, needs: Needs | None) -> None:
+    """Makes the document hold the schemas that routes refer to by name, and say who may ask.
+
+    Args:
+        app: Whose document it is.
+        needs: Scopes by method and path, any one of which will do; None where no keys are asked for.
+    """
 
     def openapi() -> Document:
         if app.openapi_schema is None:
@@ -159,10 +181,28 @@ def install_openapi(app: FastAPI) -> None:
             # ours is the shape of every refusal, also of those the framework makes
             for unused in ("HTTPValidationError", "ValidationError"):
                 schemas.pop(unused, None)
+            if needs is not None:
+                _say_who_may(document, needs)
             app.openapi_schema = document
         return app.openapi_schema
 
     app.openapi = openapi  # type: ignore[method-assign]
+
+
+def _say_who_may(document: Document, needs: Needs) -> None:
+    document["components"]["securitySchemes"] = SECURITY_SCHEMES
+    for path, item in document["paths"].items():
+        for method, operation in item.items():
+            scopes = sorted(needs.get(f"{method.upper()} {path}", ("admin",)))
+            operation["security"] = [{name: scopes} for name in SECURITY_SCHEMES] if scopes else []
+            if scopes:
+                for status, response in _responses(KEYED).items():
+                    _add_examples(operation["responses"].setdefault(str(status), _problem_response()), response)
+
+
+def _add_examples(response: Document, others: Document) -> None:
+    response["content"][PROBLEM_TYPE]["examples"] |= others["content"][PROBLEM_TYPE]["examples"]
+    _describe(response)
 
 
 def _without_definitions(model: type[BaseModel]) -> Document:

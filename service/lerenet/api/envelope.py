@@ -22,6 +22,15 @@ from lerenet.runtime.admission import Share
 CLIENT_LEFT = 499
 """Status in logs and metrics for a caller who left; never sent."""
 
+SECURITY_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Frame-Options": "DENY",
+}
+"""On every answer that has no stricter or laxer ones of its own: data is shown by nobody and framed by nobody."""
+
 QUIET_ROUTES = frozenset({"/livez", "/readyz", "/metrics", "/static/{name}"})
 
 _log = structlog.get_logger(__name__)
@@ -84,7 +93,8 @@ class Envelope:
         metrics.observe_request(method=method, route=route, status=status, seconds=seconds, stages=timings.stages)
         if exchange.code is not None:
             metrics.count_problem(exchange.code)
-        metadata = exchange.scope.get("state", {}).get("metadata")
+        state = exchange.scope.get("state", {})
+        metadata = state.get("metadata")
         log = _log.debug if route in QUIET_ROUTES else _log.info
         log(
             "request",
@@ -94,6 +104,7 @@ class Envelope:
             ms=round(1000 * seconds, 1),
             received_bytes=exchange.received_bytes,
             **({} if exchange.code is None else {"code": exchange.code}),
+            **({} if "key" not in state else {"key": state["key"]}),
             **({} if not metadata else {"metadata": as_logged(metadata)}),
         )
 
@@ -152,7 +163,8 @@ class _Exchange:
             del headers[CODE_HEADER]
             headers["X-Request-ID"] = self._request_id
             headers["Server-Timing"] = self._timings.server_timing()
-            headers["X-Content-Type-Options"] = "nosniff"
+            for name, value in SECURITY_HEADERS.items():
+                headers.setdefault(name, value)
             if self._runtime.weights_digest is not None:
                 headers["X-Weights-Digest"] = self._runtime.weights_digest
         await self._send(message)

@@ -47,6 +47,8 @@ STATUSES: dict[type[LERENetError], int] = {
     errors.PreconditionFailed: 412,
     errors.Unauthorized: 401,
     errors.Forbidden: 403,
+    errors.QuotaExceeded: 403,
+    errors.RateExceeded: 429,
     errors.Unavailable: 503,
     errors.QueueFull: 503,
     errors.Loading: 503,
@@ -97,7 +99,7 @@ def status_of(error: LERENetError) -> int:
     return STATUSES[type(error)]
 
 
-def problem_of(error: LERENetError, *, status: int | None = None) -> Response:
+def problem_of(error: LERENetError, *, status: int | None = None, headers: dict[str, str] | None = None) -> Response:
     """An error as an answer. What is the operator's to mend is logged, and told without details of this host."""
     status = status_of(error) if status is None else status
     is_for_caller = isinstance(error, TOLD)
@@ -106,7 +108,8 @@ def problem_of(error: LERENetError, *, status: int | None = None) -> Response:
     detail = error.detail if is_for_caller else f"{summary_of(type(error))} {INTERNAL_DETAIL}"
     parts = [ProblemPart(pointer=error.pointer, detail=detail)] if error.pointer else []
     retry_after_s = error.retry_after_s if isinstance(error, Unavailable) else None
-    return problem(status, error.code, detail, title=title_of(type(error)), parts=parts, retry_after_s=retry_after_s)
+    title = title_of(type(error))
+    return problem(status, error.code, detail, title=title, parts=parts, retry_after_s=retry_after_s, headers=headers)
 
 
 def problem(

@@ -145,6 +145,7 @@ class Health(Body):
     """The answer to a probe."""
 
     status: Literal["live", "ready"]
+    warnings: list[str] = Field([], description="What an operator should see to, although requests are answered")
 
 
 class Readiness(Health):

@@ -27,6 +27,7 @@ MODULES = {
         "calibrate",
         "bench",
         "registry",
+        "keys",
     )
 }
 """Module of each command, in the order of `--help`. Each holds its typer application as `app`, and imports nothing of

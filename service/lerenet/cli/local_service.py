@@ -45,7 +45,15 @@ class LocalService:
         self.url = f"http://127.0.0.1:{port}"
         self._log = Path(self._folder.name) / "service.log"
         data_dir = self._data_dir or Path(self._folder.name) / "data"
-        own = {"HOST": "127.0.0.1", "PORT": port, "DATA_DIR": data_dir, "ROOT_PATH": "", "LOG_FORMAT": "text"}
+        own: dict[str, object] = {
+            "HOST": "127.0.0.1",
+            "PORT": port,
+            "DATA_DIR": data_dir,
+            "ROOT_PATH": "",
+            "LOG_FORMAT": "text",
+        }
+        if self._data_dir is None:
+            own["API_KEYS_FILE"] = ""  # nothing is in it that a key would guard
         environment = os.environ | {f"LERENET_{name}": str(value) for name, value in own.items()}
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(

@@ -9,7 +9,13 @@ import typer
 
 OnConflict = Literal["refuse", "rename", "replace"]
 
+DATA_DIR_HELP = "The service's data folder."
+DataDir = Annotated[Path, typer.Option(envvar="LERENET_DATA_DIR", help=DATA_DIR_HELP, file_okay=False)]
+DataFolder = Annotated[Path, typer.Argument(envvar="LERENET_DATA_DIR", help=DATA_DIR_HELP, file_okay=False)]
+
 app = typer.Typer(add_completion=False)
+
+AUDIT_FIELDS = ("time", "who", "what", "class", "before", "after", "request_id")
 
 
 @app.callback()
@@ -17,14 +23,9 @@ def registry() -> None:
     """Check the registry in a data folder; take classes out of it and into it."""
 
 
-DataDir = Annotated[Path, typer.Option(envvar="LERENET_DATA_DIR", help="The service's data folder.", file_okay=False)]
-
-
 @app.command()
 def verify(
-    data_dir: Annotated[
-        Path, typer.Argument(envvar="LERENET_DATA_DIR", help="The service's data folder.", file_okay=False)
-    ] = Path("data"),
+    data_dir: DataFolder = Path("data"),
     rebuild: Annotated[
         bool, typer.Option("--rebuild", help="Restore a lost or damaged index; stop the service first.")
     ] = False,
@@ -74,3 +75,21 @@ def import_archive(
     for each in import_classes(data_dir, archive, on_conflict=on_conflict):
         origin = f" (from {each.archived_name})" if each.name != each.archived_name else ""
         typer.echo(f"{each.outcome}: {each.name}@{each.revision}{origin}")
+
+
+@app.command()
+def audit(
+    data_dir: DataFolder = Path("data"),
+    name: Annotated[str | None, typer.Option("--class", help="Only changes of this class.", show_default="all")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Whole lines, as they are kept.")] = False,
+) -> None:
+    """Print who changed which class, oldest first: time, API key, what, class, revision before and after, request."""
+    import json
+
+    from lerenet.support import read_trail
+    from lerenet.support.layout import Layout
+
+    for change in read_trail(Layout(data_dir).audit):
+        if name is None or change.get("class") == name:
+            fields = (change.get(field) or "-" for field in AUDIT_FIELDS)
+            typer.echo(json.dumps(change) if as_json else "  ".join(map(str, fields)))

@@ -31,7 +31,7 @@ class Client:
         sleep: Waits for a number of seconds.
 
     Raises:
-        ConfigurationError: `base_url` is no http or https address.
+        ConfigurationError: `base_url` is no http or https address, or `api_key` cannot be a key.
     """
 
     def __init__(
@@ -92,7 +92,7 @@ class AsyncClient:
         sleep: Waits for a number of seconds.
 
     Raises:
-        ConfigurationError: `base_url` is no http or https address.
+        ConfigurationError: `base_url` is no http or https address, or `api_key` cannot be a key.
     """
 
     def __init__(

@@ -30,7 +30,7 @@ class Connection:
         sleep: Waits for a number of seconds.
 
     Raises:
-        ConfigurationError: `base_url` is no http or https address.
+        ConfigurationError: `base_url` is no http or https address, or `api_key` cannot be a key.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class AsyncConnection:
         sleep: Waits for a number of seconds.
 
     Raises:
-        ConfigurationError: `base_url` is no http or https address.
+        ConfigurationError: `base_url` is no http or https address, or `api_key` cannot be a key.
     """
 
     def __init__(
@@ -139,7 +139,7 @@ def _options(base_url: str, api_key: str | None) -> _Options:
     url = _checked(base_url)
     return {
         "base_url": url,
-        "headers": {} if api_key is None else {"Authorization": f"Bearer {api_key}"},
+        "headers": {} if api_key is None else {"Authorization": f"Bearer {_checked_key(api_key)}"},
         "limits": httpx.Limits(keepalive_expiry=_IDLE_S),
         "trust_env": url.host not in _LOOPBACK,  # a proxy cannot reach this machine
     }
@@ -170,6 +170,14 @@ def _failure(err: httpx.HTTPError, url: str, request: Request, timeouts: Timeout
     failure = ServiceError(detail)
     failure.__cause__ = err
     return failure
+
+
+def _checked_key(api_key: str) -> str:
+    """A key fit for a header: what cannot be sent would be quoted, key and all, in the error of whoever tries."""
+    key = api_key.strip()  # files end in line breaks
+    if not key.isascii() or not key.isprintable() or " " in key or not key:
+        raise ConfigurationError("the API key is empty or has characters that no key has: was it copied whole?")
+    return key
 
 
 def _checked(base_url: str) -> httpx.URL:

@@ -21,7 +21,8 @@ from lerenet.runtime.device_queue import DeviceQueue
 from lerenet.runtime.engine import Engine
 from lerenet.runtime.pools import run_on_passing_thread
 from lerenet.settings import Settings
-from lerenet.support import Limits, PrototypeCache, SqliteStore, SupportRegistry
+from lerenet.support import AuditTrail, Limits, Ownership, PrototypeCache, SqliteStore, SupportRegistry
+from lerenet.support.layout import Layout
 
 WARM_UP_SIDE_PX = 200
 WARM_UP_SHOT_PX = 48
@@ -112,9 +113,11 @@ async def load(
         budget_bytes=settings.prototype_cache_bytes,
         host_budget_bytes=host_budget_bytes,
     )
+    layout = Layout(settings.data_dir)
+    ownership = await asyncio.to_thread(Ownership, layout.owners, layout.unfinished)
     store = await asyncio.to_thread(partial(SqliteStore, settings.data_dir, may_fall_back=True))
     queue = DeviceQueue(engine, settings, metrics, on_death)
-    loaded = Loaded(engine, queue, cache, _registry(store, cache, engine, queue, settings))
+    loaded = Loaded(engine, queue, cache, _registry(store, cache, ownership, engine, queue, settings))
     try:
         await _try_device(engine, queue)
     except BaseException:
@@ -126,6 +129,7 @@ async def load(
 def _registry(
     store: SqliteStore,
     cache: PrototypeCache[ClassEncoding],
+    ownership: Ownership,
     engine: Engine,
     queue: DeviceQueue,
     settings: Settings,
@@ -141,7 +145,16 @@ def _registry(
         return await queue.call(lambda: engine.segmenter.assess(shots, normals, encoding))
 
     limits = Limits(settings.max_shots, settings.max_normals, settings.max_classes)
-    return SupportRegistry(store, cache, encode=encode, assess=assess, weights_digest=_made_by(engine), limits=limits)
+    return SupportRegistry(
+        store,
+        cache,
+        encode=encode,
+        assess=assess,
+        weights_digest=_made_by(engine),
+        limits=limits,
+        listeners=(ownership.note, AuditTrail(Layout(settings.data_dir).audit).note),
+        ownership=ownership,
+    )
 
 
 def _made_by(engine: Engine) -> str:

@@ -5,8 +5,10 @@ and assessing come in as callables.
 """
 
 from lerenet.support.answers import Change, ClassPage, RegisteredClass, ResolvedClass
+from lerenet.support.audit import AuditTrail, RegistryChange, read_trail
 from lerenet.support.changes import UNSET, ParameterChanges, Unset
 from lerenet.support.limits import Limits
+from lerenet.support.ownership import Ownership
 from lerenet.support.prototypes import CacheCounts, PrototypeCache
 from lerenet.support.records import NAME_RULE, NormalRecord, Parameters, ShotRecord, SupportClass, is_name
 from lerenet.support.registry import SupportRegistry
@@ -22,6 +24,7 @@ __all__ = [
     "NAME_RULE",
     "UNSET",
     "AssessmentRecord",
+    "AuditTrail",
     "CacheCounts",
     "Change",
     "ClassPage",
@@ -30,10 +33,12 @@ __all__ = [
     "NormalRecord",
     "NormalUpload",
     "OnConflict",
+    "Ownership",
     "ParameterChanges",
     "Parameters",
     "PrototypeCache",
     "RegisteredClass",
+    "RegistryChange",
     "ResolvedClass",
     "ShotRecord",
     "ShotUpload",
@@ -48,5 +53,6 @@ __all__ = [
     "import_classes",
     "is_name",
     "read_stored_classes",
+    "read_trail",
     "verify_store",
 ]

@@ -21,6 +21,8 @@ class Layout:
     revisions/<name>/<revision>.json   a manifest per revision
     unfinished/        files being written
     quarantine/        what was found damaged, kept for whoever looks into it
+    owners/<name>      prefix of the API key that a class was made with
+    audit/             who changed what
     ```
     """
 
@@ -40,6 +42,16 @@ class Layout:
     def quarantine(self) -> Quarantine:
         """What was found damaged."""
         return Quarantine(self.root / "quarantine")
+
+    @property
+    def owners(self) -> Path:
+        """Who made which class."""
+        return self.root / "owners"
+
+    @property
+    def audit(self) -> Path:
+        """Who changed what."""
+        return self.root / "audit"
 
     @property
     def blobs(self) -> BlobFiles:

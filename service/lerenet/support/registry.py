@@ -10,6 +10,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
+from functools import partial
 from typing import Generic
 from weakref import WeakValueDictionary
 
@@ -23,12 +25,14 @@ from lerenet.errors import (
 )
 from lerenet.support import changes
 from lerenet.support.answers import Change, ClassPage, RegisteredClass, ResolvedClass, ShotFile
+from lerenet.support.audit import Listener, RegistryChange, Verb, noting
 from lerenet.support.changes import ParameterChanges
 from lerenet.support.damaged import class_damaged
 from lerenet.support.limits import Limits
 from lerenet.support.lines import StoreLines
 from lerenet.support.live import LiveClasses
 from lerenet.support.material import DecodeImage, decode_stored_image
+from lerenet.support.ownership import Ownership
 from lerenet.support.preparation import Assess, Encode, Encoding, Preparation
 from lerenet.support.prototypes import PrototypeCache
 from lerenet.support.records import Parameters, SupportClass, check_name
@@ -55,6 +59,8 @@ class SupportRegistry(Generic[Encoding]):
         weights_digest: Names the weights, and whatever else changes what `encode` and `assess` yield.
         limits: How much is taken.
         decode: Stored image file and its `bits` to pixels.
+        listeners: Told of each change on the thread that has stored it, before anybody hears that it is.
+        ownership: Holds callers to their number of classes; None for any number.
     """
 
     def __init__(
@@ -67,8 +73,12 @@ class SupportRegistry(Generic[Encoding]):
         weights_digest: str,
         limits: Limits | None = None,
         decode: DecodeImage = decode_stored_image,
+        listeners: Sequence[Listener] = (),
+        ownership: Ownership | None = None,
     ) -> None:
         self._store = store
+        self._listeners = tuple(listeners)
+        self._ownership = ownership
         self._limits = Limits() if limits is None else limits
         self._lines = StoreLines()
         self._live = LiveClasses(store)
@@ -98,7 +108,8 @@ class SupportRegistry(Generic[Encoding]):
         """
         check_name(name)
         added = await asyncio.to_thread(hash_uploads, shots, normals)
-        return await self._revise(name, changes.creation(name, added, mentioned or ParameterChanges()), added)
+        derive = changes.creation(name, added, mentioned or ParameterChanges())
+        return await self._revise("create", name, derive, added)
 
     async def put(
         self,
@@ -119,7 +130,7 @@ class SupportRegistry(Generic[Encoding]):
         check_name(name)
         added = await asyncio.to_thread(hash_uploads, shots, normals)
         derive = changes.replacement(name, added, parameters or Parameters(), if_match, if_none_match)
-        return await self._revise(name, derive, added)
+        return await self._revise("put", name, derive, added)
 
     async def append(
         self,
@@ -138,7 +149,7 @@ class SupportRegistry(Generic[Encoding]):
         """
         added = await asyncio.to_thread(hash_uploads, shots, normals)
         derive = changes.addition(name, added, if_match)
-        return await self._revise(name, derive, added)
+        return await self._revise("append", name, derive, added)
 
     async def drop_shot(self, name: str, index: int, *, if_match: str | None = None) -> Change:
         """Remove one shot by position; those behind it move up.
@@ -148,7 +159,7 @@ class SupportRegistry(Generic[Encoding]):
             InvalidSupport: It is the only shot.
             PreconditionFailed: The class is at another revision than `if_match`.
         """
-        return await self._revise(name, changes.removal(name, index, if_match))
+        return await self._revise("drop_shot", name, changes.removal(name, index, if_match))
 
     async def patch(self, name: str, mentioned: ParameterChanges, *, if_match: str | None = None) -> Change:
         """Change parameters; prototypes are not touched. None returns to the suggested value.
@@ -158,7 +169,7 @@ class SupportRegistry(Generic[Encoding]):
             MalformedRequest: A parameter is outside its range.
             PreconditionFailed: The class is at another revision than `if_match`.
         """
-        return await self._revise(name, changes.tuning(name, mentioned, if_match))
+        return await self._revise("patch", name, changes.tuning(name, mentioned, if_match))
 
     async def delete(self, name: str, *, if_match: str | None = None) -> None:
         """Forget a class with all its revisions, its prototypes, and the images that nobody else uses.
@@ -170,7 +181,9 @@ class SupportRegistry(Generic[Encoding]):
         async with self._turn(name):
             for _ in range(MAX_ATTEMPTS):
                 current = changes.required(name, await self._lines.read(self._store.current, name), if_match)
-                if await self._lines.write(self._store.delete, name, expected=current.revision):
+                change = RegistryChange("delete", name, current.revision, None)
+                delete = partial(self._store.delete, name, expected=current.revision)
+                if await self._lines.write(noting(change, delete, self._listeners)):
                     await self._preparation.forget_unused()
                     return
             raise PreconditionFailed(f"Class {name!r} was changed {MAX_ATTEMPTS} times meanwhile. Try again.")
@@ -269,7 +282,7 @@ class SupportRegistry(Generic[Encoding]):
         await asyncio.to_thread(self._lines.close)
         await asyncio.to_thread(self._store.close)
 
-    async def _revise(self, name: str, derive: changes.Derive, added: Contribution = NO_UPLOADS) -> Change:
+    async def _revise(self, what: Verb, name: str, derive: changes.Derive, added: Contribution = NO_UPLOADS) -> Change:
         async with self._turn(name):
             for _ in range(MAX_ATTEMPTS):
                 current = await self._lines.read(self._store.current, name)
@@ -278,7 +291,8 @@ class SupportRegistry(Generic[Encoding]):
                     await self._mend(draft, added)
                     return Change(await self._preparation.registered(draft), is_created=False, is_changed=False)
                 await self._check_limits(current, draft)
-                registered = await self._commit(current, draft, added)
+                async with self._place_of(name, current):
+                    registered = await self._commit(what, current, draft, added)
                 if registered is not None:
                     return Change(registered, is_created=current is None, is_changed=True)
             raise PreconditionFailed(f"Class {name!r} was changed {MAX_ATTEMPTS} times meanwhile. Try again.")
@@ -289,22 +303,24 @@ class SupportRegistry(Generic[Encoding]):
         self._preparation.damaged.forget(record)
 
     async def _commit(
-        self, current: SupportClass | None, draft: SupportClass, added: Contribution
+        self, what: Verb, current: SupportClass | None, draft: SupportClass, added: Contribution
     ) -> RegisteredClass | None:
         """Make a draft ready, then current; None when another process moved the pointer meanwhile."""
+        before = None if current is None else current.revision
+        change = RegistryChange(what, draft.name, before, draft.revision)
+        commit = partial(self._store.commit, draft, added.blobs, expected=before, limits=self._limits)
         with self._preparation.expecting(draft):
             ready = await self._preparation.ready(draft, added)
-            is_stored = await self._lines.write(
-                self._store.commit,
-                draft,
-                added.blobs,
-                expected=None if current is None else current.revision,
-                limits=self._limits,
-            )
+            is_stored = await self._lines.write(noting(change, commit, self._listeners))
         if not is_stored:
             return None  # and forget nothing: the next attempt probably needs the same prototypes
         await self._preparation.forget_unused()
         return RegisteredClass(draft, ready.assessment)
+
+    def _place_of(self, name: str, current: SupportClass | None) -> AbstractAsyncContextManager[None]:
+        if current is not None or self._ownership is None:
+            return nullcontext()
+        return self._ownership.place(name, lambda: self._lines.read(self._live.read))
 
     async def _check_limits(self, current: SupportClass | None, draft: SupportClass) -> None:
         # `commit` holds the number of classes exactly; this spares a hopeless request its encoding

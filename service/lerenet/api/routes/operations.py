@@ -7,7 +7,7 @@ from typing import Literal, get_args
 from fastapi import APIRouter, Response
 
 from lerenet import errors
-from lerenet.api.dependencies import RuntimeDep
+from lerenet.api.dependencies import KeysDep, RuntimeDep
 from lerenet.api.documents import problems
 from lerenet.api.errors import problem_of
 from lerenet.api.masks import MaskFormat
@@ -15,7 +15,9 @@ from lerenet.api.schemas import Health, LimitsBody, Readiness, VersionBody
 from lerenet.errors import DeviceFailed, LERENetError
 
 router = APIRouter(tags=["operations"])
+metrics_router = APIRouter(tags=["operations"])
 
+STALE_KEYS = "the key file cannot be used, see the log; its last good keys stay in force"
 IMAGE_TYPES = ["image/jpeg", "image/png", "image/bmp", "image/tiff"]
 
 
@@ -24,13 +26,14 @@ IMAGE_TYPES = ["image/jpeg", "image/png", "image/bmp", "image/tiff"]
     operation_id="livez",
     summary="Does the process work, or would a restart help?",
     response_model=Health,
+    response_model_exclude_defaults=True,
     responses=problems(),
 )
 async def livez(runtime: RuntimeDep) -> Health | Response:
     """Red once the device is lost or has stalled."""
     if not runtime.is_live:
         return problem_of(DeviceFailed("only a restart helps"), status=503)
-    return Health(status="live")
+    return Health(status="live", warnings=[])
 
 
 @router.get(
@@ -40,7 +43,7 @@ async def livez(runtime: RuntimeDep) -> Health | Response:
     response_model=Readiness,
     responses=problems(errors.WeightsError),
 )
-async def readyz(runtime: RuntimeDep) -> Readiness | Response:
+async def readyz(runtime: RuntimeDep, keys: KeysDep) -> Readiness | Response:
     """Red while weights are loaded, while the service drains, and once it has failed.
 
     Green with a registry that takes no writes: frames are segmented, which is what the line waits for.
@@ -54,11 +57,16 @@ async def readyz(runtime: RuntimeDep) -> Readiness | Response:
     kind: Literal["writable", "read_only", "full"] = "writable"
     if trouble is not None:
         kind = "full" if isinstance(trouble, errors.StorageFull) else "read_only"
-    detail = "" if trouble is None else trouble.detail
-    return Readiness(status="ready", registry=kind, unavailable=list(unavailable), detail=detail)
+    return Readiness(
+        status="ready",
+        registry=kind,
+        unavailable=list(unavailable),
+        detail="" if trouble is None else trouble.detail,
+        warnings=[STALE_KEYS] if keys is not None and keys.fault else [],
+    )
 
 
-@router.get("/metrics", operation_id="metrics", summary="Metrics for Prometheus", response_class=Response)
+@metrics_router.get("/metrics", operation_id="metrics", summary="Metrics for Prometheus", response_class=Response)
 async def metrics(runtime: RuntimeDep) -> Response:
     """In the text format."""
     await runtime.refresh_metrics()

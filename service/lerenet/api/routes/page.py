@@ -29,7 +29,6 @@ HEADERS = {
         )
     ),
     "Cross-Origin-Opener-Policy": "same-origin",
-    "Referrer-Policy": "no-referrer",
     # Asked about each time, answered with 304: modules import each other by plain names, so they change together.
     "Cache-Control": "no-cache",
 }

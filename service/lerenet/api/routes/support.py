@@ -53,7 +53,7 @@ CREATED = json_answer("The class is registered and ready to use", CLASS_EXAMPLE,
     response_model=SupportClassBody,
     dependencies=[NoQuery],
     openapi_extra=request_body(multipart=form_body(CreationParameters, PAIR_FILES)),
-    responses={**problems(*UPLOADS, errors.ClassExists), 200: ANSWER, 201: CREATED},
+    responses={**problems(*UPLOADS, errors.ClassExists, errors.QuotaExceeded), 200: ANSWER, 201: CREATED},
 )
 async def create_support_class(request: Request, response: Response, runtime: ReadyRuntimeDep) -> SupportClassBody:
     """From 1 to 10 marked images of a defect. The same content again changes nothing; other content is refused."""
@@ -72,7 +72,7 @@ async def create_support_class(request: Request, response: Response, runtime: Re
     response_model=SupportClassBody,
     dependencies=[NoQuery],
     openapi_extra=request_body(multipart=form_body(ReplacementParameters, PAIR_FILES)),
-    responses={**problems(*UPLOADS), 200: ANSWER, 201: CREATED},
+    responses={**problems(*UPLOADS, errors.QuotaExceeded), 200: ANSWER, 201: CREATED},
 )
 async def put_support_class(
     request: Request,
