@@ -110,10 +110,10 @@ async def _connection(port: int, seed: str, numbers: Iterator[int], tally: Tally
         begun = time.perf_counter()
         try:
             outcome, is_kept = await asyncio.wait_for(_exchange(*streams, data), HANG_S)
+        except TimeoutError:  # before OSError, of which it is one
+            outcome, is_kept = "hang", False
         except (OSError, asyncio.IncompleteReadError):
             outcome, is_kept = "closed", False
-        except TimeoutError:
-            outcome, is_kept = "hang", False
         tally.add(outcome, time.perf_counter() - begun, f"{seed}/{number}")
         if outcome in ("500", "hang"):
             tally.finds.append(f"{outcome}: {seed}/{number}")
