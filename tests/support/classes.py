@@ -126,11 +126,17 @@ def prototype_cache(root: Path, weights: str = "w1", budget_bytes: int = 1 << 20
 
 
 def open_registry(
-    root: Path, network: CountingNetwork, *, weights: str = "w1", limits: Limits = LIMITS, **options: Any
+    root: Path,
+    network: CountingNetwork,
+    *,
+    weights: str = "w1",
+    limits: Limits = LIMITS,
+    may_fall_back: bool = False,
+    **options: Any,
 ) -> SupportRegistry[Encoded]:
     """A registry of fakes over a real store; `options` are further arguments of it."""
     return SupportRegistry(
-        SqliteStore(root),
+        SqliteStore(root, may_fall_back=may_fall_back),
         prototype_cache(root, weights),
         encode=network.encode,
         assess=network.assess,

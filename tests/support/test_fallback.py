@@ -10,8 +10,7 @@ import pytest
 
 from lerenet.errors import ClassDamaged, RegistryReadOnly
 from lerenet.support import SqliteStore, layout, verify_store
-from support.classes import LIMITS, CountingNetwork, commit, files_under, record, shots
-from support.classes import open_registry as open_strictly
+from support.classes import LIMITS, CountingNetwork, commit, files_under, open_registry, record, shots
 
 
 def damage_page(root: Path) -> None:
@@ -82,7 +81,21 @@ def test_class_with_a_damaged_manifest_is_not_served_at_an_older_revision(damage
     with pytest.raises(ClassDamaged, match="'a'"):
         store.current("a")
     assert store.pointers()[1].keys() == {"b"}
+    assert store.doubtful == {"a"}
     store.close()
+
+
+async def test_nobody_who_asks_for_all_classes_is_left_without_a_doubtful_one(
+    damaged: Path, network: CountingNetwork
+) -> None:
+    newest = max((damaged / "revisions" / "a").iterdir(), key=lambda path: path.stat().st_mtime_ns)
+    newest.write_bytes(b"{")
+    registry = open_registry(damaged, network, may_fall_back=True)
+    with pytest.raises(ClassDamaged, match=r"damaged: a\."):
+        await registry.resolve()
+    assert [found.record.name for found in await registry.resolve(["b"])] == ["b"]
+    assert await registry.unavailable() == ["a"]
+    await registry.close()
 
 
 def test_nothing_to_fall_back_on_is_an_error(root: Path) -> None:
@@ -106,7 +119,7 @@ def test_row_that_was_changed_is_damage_too(store: SqliteStore, root: Path) -> N
 async def test_folder_that_was_read_only_at_the_start_takes_writes_once_it_can(
     root: Path, network: CountingNetwork, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    registry = open_strictly(root, network)
+    registry = open_registry(root, network)
     await registry.create("a", shots(1))
     await registry.close()
 

@@ -238,6 +238,5 @@ def _headers(names: tuple[str, ...]) -> Document:
         "X-Classes": "Names of the classes in order; pixel value i is the i-th",
         "X-Revisions": "Their revisions, in the same order",
         "X-Scores": "Their scores, in the same order",
-        "X-Unavailable-Classes": "Classes that were not looked for, because a stored file is damaged",
     }
     return {"headers": {name: {"description": texts[name], "schema": {"type": "string"}} for name in names}}

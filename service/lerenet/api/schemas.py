@@ -135,10 +135,6 @@ class SegmentBody(Body):
     weights: str | None = Field(description="Sha256 of the weights file")
     metadata: dict[str, Value] = Field(default_factory=dict, description="Inspection metadata of the request")
     results: list[FrameResult]
-    unavailable: list[str] = Field(
-        default_factory=list,
-        description="Where no classes were named: those that were left out, because a stored file is damaged",
-    )
 
 
 class Health(Body):

@@ -192,10 +192,6 @@ class Runtime:
         """The support classes; raises as `require_ready` does."""
         return self.require_ready().registry
 
-    async def unavailable_classes(self) -> Sequence[str]:
-        """Registered classes that cannot be used because of a damaged file, also while the service stops."""
-        return () if self._loaded is None else await self._loaded.registry.unavailable()
-
     def describe(self) -> dict[str, str | None]:
         """What is running, for `/version`."""
         described: dict[str, str | None] = {"version": __version__, "weights": self.weights_digest}

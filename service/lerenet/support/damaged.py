@@ -44,9 +44,6 @@ class DamagedClasses:
         """Names, in order, of the current classes that are known to be damaged."""
         return sorted(name for name, revision in self._found_at if name in live and live[name].revision == revision)
 
-    def __bool__(self) -> bool:
-        return bool(self._found_at)
-
 
 def class_damaged(record: SupportClass, err: RegistryError) -> ClassDamaged:
     """What to tell of a class one of whose files cannot be read."""

@@ -28,6 +28,7 @@ from lerenet.support.answers import Change, ClassPage, RegisteredClass, Resolved
 from lerenet.support.audit import Listener, RegistryChange, Verb, noting
 from lerenet.support.changes import ParameterChanges
 from lerenet.support.damaged import class_damaged
+from lerenet.support.faults import RESTORE
 from lerenet.support.limits import Limits
 from lerenet.support.lines import StoreLines
 from lerenet.support.live import LiveClasses
@@ -41,6 +42,8 @@ from lerenet.support.uploads import NO_UPLOADS, Contribution, NormalUpload, Shot
 
 MAX_ATTEMPTS = 8
 """How often a write without precondition starts again because another process was quicker."""
+
+OTHERS_BY_NAME = "Until then frames are looked at for other classes where those are named."
 
 _log = logging.getLogger(__name__)
 
@@ -239,18 +242,21 @@ class SupportRegistry(Generic[Encoding]):
     async def resolve(self, references: Sequence[str] | None = None) -> Sequence[ResolvedClass[Encoding]]:
         """Everything that segmentation needs of the classes named, in that order, or of all in order of name.
 
-        A class twice is given once. Classes whose prototypes are in memory cost one look at the store together. Where
-        none are named, a damaged class does not keep the others from being used: `unavailable` tells of it.
+        A class twice is given once. Classes whose prototypes are in memory cost one look at the store together.
+        Whoever names none wants all: a damaged one is an error, for a frame must not pass because of it.
 
         Raises:
             NoSupportClasses: None were named and none are registered.
             UnknownClass: A named class or revision does not exist.
-            ClassDamaged: A named class cannot be used, or none of all can.
+            ClassDamaged: One of them cannot be used; others can, by their names.
         """
         if references:
             records = await self._lines.read(self._live.find_all, references)
             return [await self._preparation.resolved(record) for record in records]
         records = list((await self._lines.read(self._live.read)).values())
+        if self._store.doubtful:
+            names = ", ".join(sorted(self._store.doubtful))
+            raise ClassDamaged(f"The manifests of these classes are damaged: {names}. {RESTORE} {OTHERS_BY_NAME}")
         resolved = await self._resolved_still_there(records)
         if not resolved:
             raise NoSupportClasses("No support class is registered yet. Register one from 1 to 10 marked images first.")
@@ -258,8 +264,8 @@ class SupportRegistry(Generic[Encoding]):
 
     async def unavailable(self) -> Sequence[str]:
         """Names, in order, of classes that are registered, but found damaged when they were last to be used."""
-        damaged = self._preparation.damaged
-        return damaged.among(await self._lines.read(self._live.read)) if damaged else []
+        live = await self._lines.read(self._live.read)
+        return sorted([*self._preparation.damaged.among(live), *self._store.doubtful])
 
     def write_trouble(self) -> RegistryError | None:
         """Why writes would be refused now, as far as can be told without a write; a system call or two."""
@@ -334,14 +340,11 @@ class SupportRegistry(Generic[Encoding]):
 
     async def _resolved_still_there(self, records: Sequence[SupportClass]) -> Sequence[ResolvedClass[Encoding]]:
         resolved = []
-        damage: ClassDamaged | None = None
         for record in records:
             try:
                 resolved.append(await self._preparation.resolved(record))
             except UnknownClass:
                 pass  # deleted since the request began: who asks for all classes did not ask for this one
             except ClassDamaged as err:
-                damage = err
-        if damage is not None and not resolved:
-            raise damage
+                raise ClassDamaged(f"{err.detail} {OTHERS_BY_NAME}") from err
         return resolved

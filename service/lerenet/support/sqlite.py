@@ -13,7 +13,7 @@ from __future__ import annotations
 import logging
 import sqlite3
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
@@ -69,6 +69,11 @@ class SqliteStore:
         if self._fallback is not None and self._fallback.is_index_damaged:
             return RegistryReadOnly(self._fallback.detail)
         return unwritable(self._layout.root)
+
+    @property
+    def doubtful(self) -> Collection[str]:
+        """Names of classes of which nobody knows what is current; they are missing in `pointers`."""
+        return () if self._fallback is None else self._fallback.doubtful
 
     def current(self, name: str) -> SupportClass | None:
         """See `SupportStore.current`."""

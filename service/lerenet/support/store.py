@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -97,6 +97,10 @@ class SupportStore(Protocol):
     @property
     def trouble(self) -> RegistryError | None:
         """Why writes would be refused now, as far as can be told without a write; None: no reason is known."""
+
+    @property
+    def doubtful(self) -> Collection[str]:
+        """Names of classes of which nobody knows what is current; they are missing in `pointers`."""
 
     def assessments(self, support_digests: Iterable[str], weights_digest: str) -> dict[str, AssessmentRecord]:
         """Assessments made with these weights, for those of the digests that have one."""

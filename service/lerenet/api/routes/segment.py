@@ -35,10 +35,9 @@ from lerenet.runtime import Runtime, Work
 
 router = APIRouter(tags=["segment"])
 
-UNAVAILABLE = "X-Unavailable-Classes"
 """Names of classes that were not looked for, because a stored file is damaged."""
 
-ANSWER = json_answer("What was found", RESULT_EXAMPLE, ("X-Classes", "X-Revisions", "X-Scores", UNAVAILABLE))
+ANSWER = json_answer("What was found", RESULT_EXAMPLE, ("X-Classes", "X-Revisions", "X-Scores"))
 ANSWER["content"][PNG] = png_answer()
 PROBLEMS = problems(
     *BODIES,
@@ -85,23 +84,7 @@ async def segment(
         asked = await _asked(request, query, runtime.settings.max_images)
         request.state.metadata = asked.parameters.inspection()
         answer = _as_png if _wanted(request, asked) == PNG else _as_json
-        body = await answer(request, runtime, work, asked)
-        return await _telling_of_damage(body, response, runtime, asked)
-
-
-async def _telling_of_damage(
-    body: SegmentBody | Response, response: Response, runtime: Runtime, asked: _Asked
-) -> SegmentBody | Response:
-    """The answer, and in it those of all classes that could not be looked for."""
-    unavailable = await runtime.unavailable_classes() if not asked.parameters.query().references else ()
-    if not unavailable:
-        return body
-    if isinstance(body, SegmentBody):
-        body = body.model_copy(update={"unavailable": list(unavailable)})
-        response.headers[UNAVAILABLE] = _listed(unavailable)
-    else:
-        body.headers[UNAVAILABLE] = _listed(unavailable)
-    return body
+        return await answer(request, runtime, work, asked)
 
 
 async def _asked(request: Request, query: SegmentParameters, max_images: int) -> _Asked:
