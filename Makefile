@@ -19,8 +19,10 @@ serve: $(VENV)/.serve  ## install what is needed and start the service on the sh
 demo: $(VENV)/.serve  ## register a class and segment plates against a running service, or one of its own
 	$(BIN)/lerenet demo
 
+# A worker for each CPU with one thread each: tiny networks gain nothing from more, and threads that wait for each other
+# awake keep the other workers from running.
 test: $(VENV)/.dev  ## run the tests
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist worksteal
 
 # The same seed makes the same inputs. A key is given with `make fuzz FUZZ_KEY=... FUZZ_KEYS_FILE=...`.
 FUZZ_SEED ?= 1
