@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from lerenet.errors import ClassExists, RegistryError, UnknownClass
-from lerenet.support import Limits, SqliteStore, export_classes, import_classes
+from lerenet.support import Limits, SqliteStore, export_classes, import_classes, read_trail
 from support.classes import commit, files_under
 
 
@@ -53,6 +53,15 @@ def test_imported_classes_are_the_exported_ones(store: SqliteStore, archive: Pat
     assert [copy.current(name) for name in "ab"] == [store.current(name) for name in "ab"]
     assert copy.verify().is_clean
     copy.close()
+
+
+def test_imported_classes_stand_in_the_trail(archive: Path, other: Path) -> None:
+    for _ in range(2):
+        imported = import_classes(other, archive)
+    trail = [
+        (change["who"], change["what"], change["class"], change["after"]) for change in read_trail(other / "audit")
+    ]
+    assert trail == [("lerenet registry import", "import", each.name, each.revision) for each in imported]
 
 
 def test_importing_again_changes_nothing(archive: Path, other: Path) -> None:

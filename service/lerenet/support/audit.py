@@ -22,7 +22,7 @@ import structlog
 from lerenet.observability.caller import current_caller
 from lerenet.observability.request_id import current_request_id
 
-Verb = Literal["create", "put", "append", "drop_shot", "patch", "delete"]
+Verb = Literal["create", "put", "append", "drop_shot", "patch", "delete", "import"]
 
 FILE_BYTES = 10 << 20
 N_FILES_BEFORE = 9
@@ -90,7 +90,7 @@ def noting(change: RegistryChange, store: Callable[[], bool], listeners: Sequenc
 
 
 class AuditTrail:
-    """The file of changes; of the same file only one may be written at a time.
+    """The file of changes. Each is one append; two processes may only get in each other's way where a file is full.
 
     Args:
         folder: Of the file and those before it; made with the first change.
@@ -101,12 +101,15 @@ class AuditTrail:
 
     def note(self, change: RegistryChange) -> None:
         """Writes a change to the log and to the file; raises OSError when the file cannot be written."""
-        line = change.as_line()
-        _log.info("registry change", **{name: value for name, value in line.items() if name != "time"})
+        _log.info("registry change", **{name: value for name, value in change.as_line().items() if name != "time"})
+        self.keep(change)
+
+    def keep(self, change: RegistryChange) -> None:
+        """Writes a change to the file alone; raises OSError when it cannot be written."""
         self._path.parent.mkdir(exist_ok=True)
         file = _Raising(self._path, maxBytes=FILE_BYTES, backupCount=N_FILES_BEFORE, encoding="utf-8", delay=True)
         try:
-            file.emit(logging.makeLogRecord({"msg": json.dumps(line)}))
+            file.emit(logging.makeLogRecord({"msg": json.dumps(change.as_line())}))
         finally:
             file.close()
 

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Literal
 
 from lerenet.errors import ClassExists, PreconditionFailed, RegistryError
 from lerenet.support.archive import ArchivedClass, read_archive, write_archive
+from lerenet.support.audit import AuditTrail, RegistryChange, noting
 from lerenet.support.changes import required
 from lerenet.support.layout import Layout
 from lerenet.support.limits import Limits
 from lerenet.support.records import SupportClass, check_name
 from lerenet.support.sqlite import SqliteStore
 from lerenet.support.stored import read_stored_records
+
+WHO = "lerenet registry import"
+"""Who made a change, in the trail of changes."""
 
 OnConflict = Literal["refuse", "rename", "replace"]
 Outcome = Literal["added", "unchanged", "renamed", "replaced"]
@@ -108,7 +113,9 @@ def _take(store: SqliteStore, archived: ArchivedClass, on_conflict: OnConflict, 
         store.mend(archived.blobs)
         return Imported(record.name, name, record.revision, "unchanged")
     expected = None if current is None else current.revision
-    if not store.commit(replace(record, name=name), archived.blobs, expected=expected, limits=limits):
+    commit = partial(store.commit, replace(record, name=name), archived.blobs, expected=expected, limits=limits)
+    change = RegistryChange("import", name, expected, record.revision, who=WHO)
+    if not noting(change, commit, [AuditTrail(Layout(store.root).audit).keep])():
         raise PreconditionFailed(f"Class {name!r} was changed meanwhile. Import again.")
     return Imported(record.name, name, record.revision, outcome)
 
