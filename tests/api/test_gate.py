@@ -62,6 +62,7 @@ ALL = (SEGMENTS, REGISTERS, ADMIN, NOTHING, EXPIRED, REVOKED)
 WRONG = {
     "no key": {},
     "an empty key": {"X-API-Key": ""},
+    "an empty key beside a right one": {"X-API-Key": "", "Authorization": f"Bearer {ADMIN.secret}"},
     "another's key": headers(issued("admin")),
     "a prefix alone": headers(ADMIN.record.prefix),
     "the hash instead of the key": headers(ADMIN.record.sha256),

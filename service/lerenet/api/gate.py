@@ -142,7 +142,7 @@ def _sent_key(headers: Headers) -> str:
     Raises:
         Unauthorized: There is none.
     """
-    if headers.get("x-api-key"):
+    if "x-api-key" in headers:  # an empty one, too: beside other credentials nobody could tell which is meant
         return headers["x-api-key"].strip()
     scheme, _, credentials = headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer" and credentials.strip():
