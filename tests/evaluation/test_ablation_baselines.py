@@ -1,12 +1,16 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 
+import pytest
 import torch
 
+from builders import plate_pairs
 from lerenet.evaluation.baselines.ablations import with_plain_fusion, without_mpe, without_mpr
+from lerenet.inference.segmenter import Segmenter
 from lerenet.network import LERENet, build_lerenet
-from lerenet.network.config import tiny
+from lerenet.network.config import NetworkConfig, tiny
 
 
 def segment(network: LERENet, seed: int) -> torch.Tensor:
@@ -36,6 +40,14 @@ def test_network_without_reasoning_keeps_no_node() -> None:
     encoding = network.encode_support(torch.rand(1, 2, 3, 64, 64), torch.ones(1, 2, 64, 64))
     assert encoding.tensors["nodes"].numel() == 0
     assert not any(module is not network.mpr and hasattr(module, "gather_nodes") for module in network.modules())
+
+
+@pytest.mark.parametrize("build", [without_mpr, without_mpe, with_plain_fusion])
+def test_classes_are_fitted_to_ablated_networks(build: Callable[[NetworkConfig], LERENet]) -> None:
+    torch.manual_seed(0)
+    segmenter, shots = Segmenter(build(tiny()).eval(), torch.device("cpu")), plate_pairs(2)
+    plain, fitted = segmenter.encode_unfitted(shots).encoding.tensors, segmenter.encode(shots).encoding.tensors
+    assert any(not torch.equal(plain[name], fitted[name]) for name in plain)
 
 
 def test_ablated_networks_survive_a_deep_copy() -> None:

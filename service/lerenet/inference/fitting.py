@@ -69,8 +69,9 @@ class Fitting:
             logits = self._runner.logits(batch[0].features, encodings, [trial.crop for trial in batch])
             loss = _loss(logits, torch.stack([trial.mask for trial in batch]))
             offsets = list(self._offsets.values())
-            # gradients of these alone: the network's own parameters keep none
-            for offset, gradient in zip(offsets, torch.autograd.grad(loss, offsets), strict=True):
+            # gradients of these alone: the network's own parameters keep none; one without the MPR uses no nodes
+            gradients = torch.autograd.grad(loss, offsets, materialize_grads=True)
+            for offset, gradient in zip(offsets, gradients, strict=True):
                 offset.grad = gradient
             self._optimiser.step()
 
