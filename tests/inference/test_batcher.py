@@ -462,14 +462,6 @@ def test_beat_of_an_idle_device_starts_no_stall(bench: Bench) -> None:
     assert not batcher.stalled
 
 
-def test_age_of_the_last_batch_counts_from_its_end(bench: Bench) -> None:
-    batcher = bench.build(Echo())
-    assert batcher.last_batch_age_s is None
-    batcher.submit(1).result(PATIENCE_S)
-    bench.clock.now += 4.0
-    assert batcher.last_batch_age_s == pytest.approx(4.0)
-
-
 def test_report_tells_the_size_of_a_batch(bench: Bench) -> None:
     run = Slow()
     reports: list[BatchReport] = []

@@ -183,12 +183,6 @@ class Batcher(Generic[Job, Result]):
         return self._death is None and self._thread.is_alive()
 
     @property
-    def last_batch_age_s(self) -> float | None:
-        """Seconds since the last successful batch; None before the first."""
-        last_batch_at = self._runner.last_batch_at
-        return None if last_batch_at is None else self._clock() - last_batch_at
-
-    @property
     def stalled(self) -> bool:
         """Whether what runs now has given no sign of life for more than `stall_s`."""
         return self._in_flight.stalled

@@ -15,39 +15,11 @@ from uuid import uuid4
 from lerenet.errors import MalformedRequest
 from lerenet.support.manifests import Manifest, from_document, to_document
 from lerenet.support.records import SupportClass
+from lerenet.support.schema import ASSESSMENTS, SCHEMA_VERSION, TABLES
 from lerenet.support.store import KEPT_REVISIONS, AssessmentRecord
 
 BUSY_TIMEOUT_S = 30.0
 """How long a writer waits for another process. A writer holds the lock while it syncs its blobs, seconds at worst."""
-
-SCHEMA_VERSION = 2
-
-_SCHEMA = """
-CREATE TABLE generation (value INTEGER NOT NULL);
-INSERT INTO generation VALUES (0);
-CREATE TABLE revisions (
-    name TEXT NOT NULL, revision TEXT NOT NULL, sequence INTEGER NOT NULL,
-    support_digest TEXT NOT NULL, document TEXT NOT NULL, PRIMARY KEY (name, revision)
-);
-CREATE INDEX revisions_by_support ON revisions (support_digest);
-CREATE TABLE classes (
-    name TEXT PRIMARY KEY, revision TEXT NOT NULL,
-    FOREIGN KEY (name, revision) REFERENCES revisions (name, revision)
-);
-CREATE TABLE blob_uses (
-    sha256 TEXT NOT NULL, name TEXT NOT NULL, revision TEXT NOT NULL, PRIMARY KEY (sha256, name, revision),
-    FOREIGN KEY (name, revision) REFERENCES revisions (name, revision) ON DELETE CASCADE
-) WITHOUT ROWID;
-CREATE INDEX blob_uses_by_revision ON blob_uses (name, revision);
-"""
-
-_ASSESSMENTS = """
-CREATE TABLE assessments (
-    support_digest TEXT NOT NULL, weights_digest TEXT NOT NULL,
-    scale REAL NOT NULL, threshold REAL NOT NULL, loo_iou REAL, min_score REAL NOT NULL, confidence TEXT NOT NULL,
-    PRIMARY KEY (support_digest, weights_digest)
-) WITHOUT ROWID;
-"""
 
 
 class SqliteIndex:
@@ -99,12 +71,12 @@ class SqliteIndex:
 
     def create_schema(self) -> None:
         """Make the tables."""
-        self._create(_SCHEMA + _ASSESSMENTS)
+        self._create(TABLES + ASSESSMENTS)
 
     def upgrade_schema(self) -> None:
         """Bring the tables of an older version up to this one. Assessments are made again: they are a cache."""
         self._run("DROP TABLE assessments")
-        self._create(_ASSESSMENTS)
+        self._create(ASSESSMENTS)
 
     def damage(self) -> str | None:
         """What SQLite finds wrong with its file, if anything."""

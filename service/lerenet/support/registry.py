@@ -1,8 +1,6 @@
 """The registry of support classes as the service sees it: asynchronous, and ready to segment when it answers.
 
-Writes follow one path whatever their verb: a pure function of `changes` derives the next revision from the current one,
-its prototypes and assessment are made (or found), and only then the pointer moves, by compare-and-set. So a class that
-can be seen can be used at once.
+Writes go through the `ClassWriter`, which moves a pointer only once all is made: a class that can be seen can be used.
 """
 
 from __future__ import annotations
@@ -10,22 +8,18 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
-from contextlib import AbstractAsyncContextManager, nullcontext
-from functools import partial
 from typing import Generic
-from weakref import WeakValueDictionary
 
 from lerenet.errors import (
     ClassDamaged,
     LERENetError,
     NoSupportClasses,
-    PreconditionFailed,
     RegistryError,
     UnknownClass,
 )
 from lerenet.support import changes
 from lerenet.support.answers import Change, ClassPage, RegisteredClass, ResolvedClass, ShotFile
-from lerenet.support.audit import Listener, RegistryChange, Verb, noting
+from lerenet.support.audit import Listener
 from lerenet.support.changes import ParameterChanges
 from lerenet.support.damaged import class_damaged
 from lerenet.support.faults import RESTORE
@@ -38,10 +32,8 @@ from lerenet.support.preparation import Assess, Encode, Encoding, Preparation
 from lerenet.support.prototypes import PrototypeCache
 from lerenet.support.records import Parameters, SupportClass, check_name
 from lerenet.support.store import SupportStore
-from lerenet.support.uploads import NO_UPLOADS, Contribution, NormalUpload, ShotUpload, hash_uploads
-
-MAX_ATTEMPTS = 8
-"""How often a write without precondition starts again because another process was quicker."""
+from lerenet.support.uploads import NormalUpload, ShotUpload, hash_uploads
+from lerenet.support.writing import ClassWriter
 
 OTHERS_BY_NAME = "Until then frames are looked at for other classes where those are named."
 
@@ -80,14 +72,19 @@ class SupportRegistry(Generic[Encoding]):
         ownership: Ownership | None = None,
     ) -> None:
         self._store = store
-        self._listeners = tuple(listeners)
-        self._ownership = ownership
-        self._limits = Limits() if limits is None else limits
         self._lines = StoreLines()
         self._live = LiveClasses(store)
-        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._preparation = Preparation(
             store, cache, self._lines, encode=encode, assess=assess, weights_digest=weights_digest, decode=decode
+        )
+        self._writer = ClassWriter(
+            store,
+            self._lines,
+            self._live,
+            self._preparation,
+            limits=limits or Limits(),
+            listeners=tuple(listeners),
+            ownership=ownership,
         )
 
     async def create(
@@ -112,7 +109,7 @@ class SupportRegistry(Generic[Encoding]):
         check_name(name)
         added = await asyncio.to_thread(hash_uploads, shots, normals)
         derive = changes.creation(name, added, mentioned or ParameterChanges())
-        return await self._revise("create", name, derive, added)
+        return await self._writer.revise("create", name, derive, added)
 
     async def put(
         self,
@@ -133,7 +130,7 @@ class SupportRegistry(Generic[Encoding]):
         check_name(name)
         added = await asyncio.to_thread(hash_uploads, shots, normals)
         derive = changes.replacement(name, added, parameters or Parameters(), if_match, if_none_match)
-        return await self._revise("put", name, derive, added)
+        return await self._writer.revise("put", name, derive, added)
 
     async def append(
         self,
@@ -152,7 +149,7 @@ class SupportRegistry(Generic[Encoding]):
         """
         added = await asyncio.to_thread(hash_uploads, shots, normals)
         derive = changes.addition(name, added, if_match)
-        return await self._revise("append", name, derive, added)
+        return await self._writer.revise("append", name, derive, added)
 
     async def drop_shot(self, name: str, index: int, *, if_match: str | None = None) -> Change:
         """Remove one shot by position; those behind it move up.
@@ -162,7 +159,7 @@ class SupportRegistry(Generic[Encoding]):
             InvalidSupport: It is the only shot.
             PreconditionFailed: The class is at another revision than `if_match`.
         """
-        return await self._revise("drop_shot", name, changes.removal(name, index, if_match))
+        return await self._writer.revise("drop_shot", name, changes.removal(name, index, if_match))
 
     async def patch(self, name: str, mentioned: ParameterChanges, *, if_match: str | None = None) -> Change:
         """Change parameters; prototypes are not touched. None returns to the suggested value.
@@ -172,7 +169,7 @@ class SupportRegistry(Generic[Encoding]):
             MalformedRequest: A parameter is outside its range.
             PreconditionFailed: The class is at another revision than `if_match`.
         """
-        return await self._revise("patch", name, changes.tuning(name, mentioned, if_match))
+        return await self._writer.revise("patch", name, changes.tuning(name, mentioned, if_match))
 
     async def delete(self, name: str, *, if_match: str | None = None) -> None:
         """Forget a class with all its revisions, its prototypes, and the images that nobody else uses.
@@ -181,15 +178,7 @@ class SupportRegistry(Generic[Encoding]):
             UnknownClass: Nobody registered the name.
             PreconditionFailed: The class is at another revision than `if_match`.
         """
-        async with self._turn(name):
-            for _ in range(MAX_ATTEMPTS):
-                current = changes.required(name, await self._lines.read(self._store.current, name), if_match)
-                change = RegistryChange("delete", name, current.revision, None)
-                delete = partial(self._store.delete, name, expected=current.revision)
-                if await self._lines.write(noting(change, delete, self._listeners)):
-                    await self._preparation.forget_unused()
-                    return
-            raise PreconditionFailed(f"Class {name!r} was changed {MAX_ATTEMPTS} times meanwhile. Try again.")
+        await self._writer.delete(name, if_match)
 
     async def get(self, reference: str) -> RegisteredClass:
         """A class as it is now, or one of its revisions that stay; assessed first when the weights are new.
@@ -287,56 +276,6 @@ class SupportRegistry(Generic[Encoding]):
         await self._preparation.close()
         await asyncio.to_thread(self._lines.close)
         await asyncio.to_thread(self._store.close)
-
-    async def _revise(self, what: Verb, name: str, derive: changes.Derive, added: Contribution = NO_UPLOADS) -> Change:
-        async with self._turn(name):
-            for _ in range(MAX_ATTEMPTS):
-                current = await self._lines.read(self._store.current, name)
-                draft = derive(current)
-                if draft is current:
-                    await self._mend(draft, added)
-                    return Change(await self._preparation.registered(draft), is_created=False, is_changed=False)
-                await self._check_limits(current, draft)
-                async with self._place_of(name, current):
-                    registered = await self._commit(what, current, draft, added)
-                if registered is not None:
-                    return Change(registered, is_created=current is None, is_changed=True)
-            raise PreconditionFailed(f"Class {name!r} was changed {MAX_ATTEMPTS} times meanwhile. Try again.")
-
-    async def _mend(self, record: SupportClass, added: Contribution) -> None:
-        """Give a class that is sent again the files it has lost meanwhile."""
-        await self._lines.write(self._store.mend, added.blobs)
-        self._preparation.damaged.forget(record)
-
-    async def _commit(
-        self, what: Verb, current: SupportClass | None, draft: SupportClass, added: Contribution
-    ) -> RegisteredClass | None:
-        """Make a draft ready, then current; None when another process moved the pointer meanwhile."""
-        before = None if current is None else current.revision
-        change = RegistryChange(what, draft.name, before, draft.revision)
-        commit = partial(self._store.commit, draft, added.blobs, expected=before, limits=self._limits)
-        with self._preparation.expecting(draft):
-            ready = await self._preparation.ready(draft, added)
-            is_stored = await self._lines.write(noting(change, commit, self._listeners))
-        if not is_stored:
-            return None  # and forget nothing: the next attempt probably needs the same prototypes
-        await self._preparation.forget_unused()
-        return RegisteredClass(draft, ready.assessment)
-
-    def _place_of(self, name: str, current: SupportClass | None) -> AbstractAsyncContextManager[None]:
-        if current is not None or self._ownership is None:
-            return nullcontext()
-        return self._ownership.place(name, lambda: self._lines.read(self._live.read))
-
-    async def _check_limits(self, current: SupportClass | None, draft: SupportClass) -> None:
-        # `commit` holds the number of classes exactly; this spares a hopeless request its encoding
-        self._limits.check_class(draft, current)
-        if current is None:
-            self._limits.check_count(await self._lines.read(self._store.count))
-
-    def _turn(self, name: str) -> asyncio.Lock:
-        """Writers of one name take turns, so that the second sees what the first made instead of making it again."""
-        return self._turns.setdefault(name, asyncio.Lock())
 
     async def _resolved_still_there(self, records: Sequence[SupportClass]) -> Sequence[ResolvedClass[Encoding]]:
         resolved = []

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 
 from lerenet.errors import IndexDamaged, RegistryError
 from lerenet.support.faults import RESTORE
-from lerenet.support.index import SCHEMA_VERSION, SqliteIndex
+from lerenet.support.index import SqliteIndex
 from lerenet.support.layout import Layout
 from lerenet.support.manifests import Manifest
+from lerenet.support.schema import SCHEMA_VERSION
 
 _MISSING = "index.sqlite3 is missing"
 
