@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from lerenet.access.keys import KeyRecord
 from lerenet.errors import ConfigurationError
+from lerenet.files import replacing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -74,18 +75,11 @@ def change_keys(path: Path, change: Callable[[Keys], Sequence[KeyRecord]]) -> No
 
 def _write(path: Path, keys: Keys) -> None:
     path = path.resolve()  # of a link, what it leads to
-    unfinished = path.parent / f".{path.name}.{uuid4().hex}"
     text = _Content(keys=keys).model_dump_json(indent=2) + "\n"
-    try:
-        with open(unfinished, "x", opener=_private, encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
+    unfinished = path.parent / f".{path.name}.{uuid4().hex}"
+    with replacing(path, unfinished, mode=OWNER_ONLY) as file:
+        file.write(text.encode())
         _leave_to_its_owner(path, unfinished)
-        unfinished.replace(path)
-    except BaseException:
-        unfinished.unlink(missing_ok=True)
-        raise
 
 
 def _leave_to_its_owner(path: Path, unfinished: Path) -> None:
@@ -93,10 +87,6 @@ def _leave_to_its_owner(path: Path, unfinished: Path) -> None:
     with suppress(FileNotFoundError, PermissionError):
         owner = path.stat()
         os.chown(unfinished, owner.st_uid, owner.st_gid)
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, OWNER_ONLY)
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from typing import Any
 
 from lerenet.client import ClassResult, Client, FrameResult, ServiceProblem
 from lerenet.errors import RequestError
+from lerenet.files import replacing
 from lerenet.imaging import (
     ImageLimits,
     class_colour,
@@ -21,7 +22,6 @@ from lerenet.imaging import (
 )
 from lerenet.imaging.overlay import as_rgb, overlay
 from lerenet.jobs.asked import Asked
-from lerenet.jobs.files import write_whole
 from lerenet.jobs.thumbnails import encode_thumbnail
 
 # No right, no class, no service: every other file would meet the same.
@@ -129,12 +129,12 @@ class FrameWriter:
             label, colour = self._labels[reference], self._colours[reference]
             mask = found.binary_mask
             name = f"masks/{label}/{stem}.png"
-            write_whole(self._out / name, encode_bilevel_png(mask))
+            _write_whole(self._out / name, encode_bilevel_png(mask))
             picture = overlay(picture, mask, colour)
             boxes += [(region.bbox, colour) for region in found.regions]
             yield {**_fields(found), "label": label, "mask": name, "rle": encode_coco_rle(mask)}
-        write_whole(self._out / f"overlays/{stem}.png", encode_image_png(picture))
-        write_whole(self._out / f"thumbnails/{stem}.jpg", encode_thumbnail(picture, boxes))
+        _write_whole(self._out / f"overlays/{stem}.png", encode_image_png(picture))
+        _write_whole(self._out / f"thumbnails/{stem}.jpg", encode_thumbnail(picture, boxes))
 
 
 def outputs_of(found: dict[str, Any]) -> Iterator[str]:
@@ -155,3 +155,9 @@ def _fields(found: ClassResult) -> dict[str, Any]:
         "bbox": found.bbox,
         "regions": [asdict(region) for region in found.regions],
     }
+
+
+def _write_whole(path: Path, data: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as file:
+        file.write(data)

@@ -13,9 +13,9 @@ from typing import Any
 from urllib.parse import quote
 
 from lerenet import __version__
+from lerenet.files import replacing
 from lerenet.imaging import class_colour
 from lerenet.jobs.asked import Asked
-from lerenet.jobs.files import replacing
 from lerenet.jobs.record import JobRecord
 from lerenet.jobs.results import founds
 from lerenet.jobs.totals import ClassTotal, Totals

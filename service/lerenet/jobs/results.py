@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from lerenet import __version__
+from lerenet.files import replacing
 from lerenet.jobs.asked import Asked
-from lerenet.jobs.files import replacing
 from lerenet.jobs.record import JobRecord
 
 _INNER = ("label", "rle")  # for the other files that the record makes

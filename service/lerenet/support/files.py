@@ -1,10 +1,12 @@
-"""Files that are whole or absent: written beside, synced, renamed, and the folder synced after them."""
+"""Files and folders whose entries, too, survive a power cut: the folder is synced after them."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 from uuid import uuid4
+
+from lerenet.files import replacing
 
 TEMPORARY = ".tmp"
 """Suffix of a file that is still being written; what bears it after a crash is waste."""
@@ -21,16 +23,8 @@ def write_atomically(path: Path, data: bytes, scratch: Path) -> None:
     Raises:
         OSError: The disk is full, read-only or failing; nothing is left behind.
     """
-    unfinished = scratch / f"{uuid4().hex}{TEMPORARY}"
-    try:
-        with unfinished.open("xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(path)
-    except BaseException:
-        unfinished.unlink(missing_ok=True)
-        raise
+    with replacing(path, scratch / f"{uuid4().hex}{TEMPORARY}") as file:
+        file.write(data)
     sync_folder(path.parent)
 
 
