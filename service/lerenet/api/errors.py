@@ -11,6 +11,7 @@ import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
+from fastapi.routing import iter_route_contexts
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
@@ -203,9 +204,8 @@ async def _answer_http(request: Request, error: Exception) -> Response:
 
 def _methods_of(request: Request) -> list[str]:
     """Methods of every route at the path; the framework names those of the first alone."""
-    included = (getattr(each, "original_router", None) for each in request.app.routes)
-    routes = [route for router in included if router is not None for route in router.routes]
-    at_path = [each for each in (*request.app.routes, *routes) if each.matches(request.scope)[0] is not Match.NONE]
+    routes = [each.original_route for each in iter_route_contexts(request.app.routes)]
+    at_path = [route for route in routes if route.matches(request.scope)[0] is not Match.NONE]
     return sorted({method for route in at_path for method in getattr(route, "methods", None) or ()})
 
 

@@ -34,6 +34,7 @@ LOADING_RETRY_S = 3.0
 
 WATCH_S = 0.25
 """Between two looks at the device, in seconds."""
+
 MAX_CODEC_THREADS = 8
 
 _log = structlog.get_logger(__name__)

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from lerenet.errors import LERENetError, RegistryError
+from lerenet.files import replacing
 from lerenet.imaging import ImageLimits, decode_image, decode_mask
 from lerenet.support.manifests import from_document, to_document
 from lerenet.support.records import SupportClass, is_name
@@ -53,11 +54,10 @@ def write_archive(path: Path, classes: Iterable[ArchivedClass]) -> int:
     Raises:
         RegistryError: The file cannot be written.
     """
-    unfinished = path.with_name(f"{path.name}.part")
     written: set[str] = set()
     n_classes = 0
     try:
-        with tarfile.open(unfinished, "w") as tar:
+        with replacing(path) as file, tarfile.open(fileobj=file, mode="w") as tar:
             for each in classes:
                 n_classes += 1
                 record = each.record
@@ -66,11 +66,8 @@ def write_archive(path: Path, classes: Iterable[ArchivedClass]) -> int:
                 for sha256 in sorted(each.blobs.keys() - written):
                     _add(tar, _blob_name(sha256), each.blobs[sha256])
                     written.add(sha256)
-        unfinished.replace(path)
     except OSError as err:
         raise RegistryError(f"{path} cannot be written: {err.strerror or err}.") from err
-    finally:
-        unfinished.unlink(missing_ok=True)
     return n_classes
 
 

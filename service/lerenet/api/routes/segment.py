@@ -35,8 +35,6 @@ from lerenet.runtime import Runtime, Work
 
 router = APIRouter(tags=["segment"])
 
-"""Names of classes that were not looked for, because a stored file is damaged."""
-
 ANSWER = json_answer("What was found", RESULT_EXAMPLE, ("X-Classes", "X-Revisions", "X-Scores"))
 ANSWER["content"][PNG] = png_answer()
 PROBLEMS = problems(
