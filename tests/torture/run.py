@@ -8,10 +8,15 @@ import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from databases import Server
 from lerenet.support import verify_store
 from torture.processes import Zygote
 from torture.registry_cycles import torture_registry
+from torture.replica_cycles import kill_one, restart_database, see_at_once, two_replicas, write_in_parallel
 from torture.service_cycles import Service, restart_under_load, torture_service
+
+N_PARALLEL = 200
+DOWN_S = 3.0
 
 
 def main() -> int:
@@ -19,6 +24,7 @@ def main() -> int:
     arguments.add_argument("--registry", type=int, default=450, help="cycles of the registry's process")
     arguments.add_argument("--service", type=int, default=50, help="cycles of the whole service")
     arguments.add_argument("--restarts", type=int, default=20, help="restarts by SIGTERM")
+    arguments.add_argument("--replicas", type=int, default=20, help="cycles of two services on one PostgreSQL")
     arguments.add_argument("--seed", type=int, default=1)
     wanted = arguments.parse_args()
     with TemporaryDirectory(prefix="lerenet-torture-") as name, Zygote() as zygote:
@@ -27,6 +33,7 @@ def main() -> int:
             *torture_the_registry(zygote, folder, wanted.registry, wanted.seed),
             *torture_the_service(zygote, folder, wanted.service, wanted.seed),
             *restart(zygote, folder, wanted.restarts, wanted.seed),
+            *torture_replicas(zygote, folder, wanted.replicas, wanted.seed),
         ]
     for fault in faults:
         print(f"fault: {fault}")
@@ -61,6 +68,25 @@ def restart(zygote: Zygote, folder: Path, n_restarts: int, seed: int) -> list[st
         flush=True,
     )
     return outcome.failed
+
+
+def torture_replicas(zygote: Zygote, folder: Path, n_cycles: int, seed: int) -> list[str]:
+    if not n_cycles:
+        return []
+    server = Server("torture")
+    try:
+        with two_replicas(zygote, folder / "replicas", server) as (a, b):
+            parts = (
+                see_at_once(a, b, 5 * n_cycles),
+                write_in_parallel(a, b, N_PARALLEL),
+                kill_one(a, b, n_cycles, seed),
+                restart_database(a, b, server, max(1, n_cycles // 4), DOWN_S),
+            )
+    finally:
+        server.remove()
+    for part in parts:
+        print(*(f"two replicas: {sentence}" for sentence in part.seen), sep="\n", flush=True)
+    return [fault for part in parts for fault in part.wrong]
 
 
 def tell(what: str, n_acknowledged: int, n_lost: int, started: float) -> None:

@@ -7,10 +7,11 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
+from typing import Any
 from uuid import uuid4
 
 import httpx
@@ -32,21 +33,27 @@ class Load:
 
     Attributes:
         promises: What was acknowledged.
+        n_writers: Callers that write.
+        allowed: Codes of refusals that are no fault, beside those of a service that is full or ends.
         answers: Number of answers.
+        refused: How many of them were such refusals.
         wrong: A sentence for each answer that should not have been.
         unanswered: Ids of requests whose connection broke.
     """
 
     address: str
     promises: Promises
+    n_writers: int = N_WRITERS
+    allowed: Collection[str] = ()
     answers: int = 0
+    refused: int = 0
     wrong: list[str] = field(default_factory=list)
     unanswered: list[str] = field(default_factory=list)
 
     def start(self, seed: int) -> None:
         self._is_over = threading.Event()
         self._lock = threading.Lock()
-        loads = [(self._write, i) for i in range(N_WRITERS)] + [(self._segment, i) for i in range(N_SEGMENTERS)]
+        loads = [(self._write, i) for i in range(self.n_writers)] + [(self._segment, i) for i in range(N_SEGMENTERS)]
         self._threads = [threading.Thread(target=load, args=(f"s{seed}-w{i}", seed)) for load, i in loads]
         for thread in self._threads:
             thread.start()
@@ -106,15 +113,20 @@ class Load:
             raise
         with self._lock:
             self.answers += 1
-            if not response.is_success and not any(code in response.text for code in REFUSALS):
+            if response.is_success:
+                return response
+            if any(code in response.text for code in (*REFUSALS, *self.allowed)):
+                self.refused += 1
+            else:
                 self.wrong.append(f"{method} {path}: {response.status_code} {response.text}")
         return response
 
 
 class Service:
-    """One service on one data folder, started again and again."""
+    """One service on one data folder, started again and again; `settings` come on top of those of every start."""
 
-    def __init__(self, zygote: Zygote, folder: Path) -> None:
+    def __init__(self, zygote: Zygote, folder: Path, **settings: Any) -> None:
+        self._settings = settings
         self._zygote = zygote
         self._folder = folder
         self._n_starts = 0
@@ -130,6 +142,7 @@ class Service:
             "data_dir": str(self._folder / "data"),
             "device": "cpu",
             "threads": 1,
+            **self._settings,
         }
         self.log = self._folder / f"service-{self._n_starts}.log"
         self.pid = self._zygote.start(what="service", settings=settings, said=str(self.log))
