@@ -7,6 +7,7 @@ and assessing come in as callables.
 from lerenet.support.answers import Change, ClassPage, RegisteredClass, ResolvedClass
 from lerenet.support.audit import AuditTrail, RegistryChange, read_trail
 from lerenet.support.changes import UNSET, ParameterChanges, Unset
+from lerenet.support.freshness import seen_revision, watched
 from lerenet.support.limits import Limits
 from lerenet.support.ownership import Ownership
 from lerenet.support.prototypes import CacheCounts, PrototypeCache
@@ -54,5 +55,7 @@ __all__ = [
     "is_name",
     "read_stored_classes",
     "read_trail",
+    "seen_revision",
     "verify_store",
+    "watched",
 ]

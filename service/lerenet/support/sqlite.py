@@ -106,6 +106,10 @@ class SqliteStore:
         """See `SupportStore.generation`."""
         return self._read(lambda index: index.generation())
 
+    def refresh(self) -> int:
+        """See `SupportStore.refresh`; every read of this store is one at the source."""
+        return self.generation()
+
     def pointers(self) -> tuple[int, dict[str, str]]:
         """See `SupportStore.pointers`."""
 

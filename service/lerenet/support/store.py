@@ -69,6 +69,9 @@ class SupportStore(Protocol):
     def generation(self) -> int:
         """A number that grows with every change, by whichever process."""
 
+    def refresh(self) -> int:
+        """The generation as it stands at the source; what is read afterwards is at least that new."""
+
     def pointers(self) -> tuple[int, dict[str, str]]:
         """The generation, and every name with its current revision at that generation, in order of name."""
 
