@@ -21,6 +21,7 @@ from lerenet.support import (
     SqliteStore,
     SupportClass,
     SupportRegistry,
+    SupportStore,
 )
 from lerenet.support.records import new_class
 from lerenet.support.uploads import Contribution, hash_uploads
@@ -61,7 +62,7 @@ def record(name: str, *seeds: int, parameters: Parameters | None = None) -> tupl
     return new_class(name, added.shots, added.normals, parameters or Parameters()), added
 
 
-def commit(store: SqliteStore, name: str, *seeds: int, expected: str | None = None, text: str = "") -> SupportClass:
+def commit(store: SupportStore, name: str, *seeds: int, expected: str | None = None, text: str = "") -> SupportClass:
     """Commit a class whose description is `text`; the pointer must be where it is expected."""
     made, added = record(name, *seeds, parameters=Parameters(description=text))
     assert store.commit(made, added.blobs, expected=expected, limits=LIMITS)

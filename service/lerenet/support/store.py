@@ -67,10 +67,10 @@ class SupportStore(Protocol):
         """Number of classes."""
 
     def generation(self) -> int:
-        """A number that grows with every change, by whichever process."""
+        """A number that grows with every change, by whichever process; it may lag behind others' changes for a moment."""
 
     def refresh(self) -> int:
-        """The generation as it stands at the source; what is read afterwards is at least that new."""
+        """The generation as the store has it now, read at the source; what was behind it catches up."""
 
     def pointers(self) -> tuple[int, dict[str, str]]:
         """The generation, and every name with its current revision at that generation, in order of name."""
@@ -110,6 +110,9 @@ class SupportStore(Protocol):
 
     def save_assessment(self, support_digest: str, weights_digest: str, assessment: AssessmentRecord) -> None:
         """Keep an assessment; it is forgotten with the last revision of that content."""
+
+    def all_assessments(self) -> list[tuple[str, str, AssessmentRecord]]:
+        """Support digest, weights digest and assessment of all there are."""
 
     def support_digests(self) -> set[str]:
         """Support digests of every revision that stays."""
