@@ -16,7 +16,7 @@ FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 
 EMPTY = "; ".join(
     f"DELETE FROM {table}"
-    for table in ("classes", "revisions", "blobs", "assessments", "owners", "places", "changes")
+    for table in ("classes", "revisions", "blobs", "assessments", "owners", "places", "changes", "prototypes")
 )
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 from collections.abc import Sequence
 from typing import Generic
 
@@ -277,7 +278,10 @@ class SupportRegistry(Generic[Encoding]):
     async def warm(self) -> int:
         """Make what is missing for the current weights, one class after another; the number of classes now ready."""
         n_ready = 0
-        for record in (await self._lines.read(self._live.read)).values():
+        records = list((await self._lines.read(self._live.read)).values())
+        if self._preparation.is_shared:
+            random.shuffle(records)  # replicas that start together begin with different classes, and share the work
+        for record in records:
             try:
                 await self._preparation.ready(record)
                 n_ready += 1
