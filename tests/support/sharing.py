@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Collection
 from pathlib import Path
 
@@ -23,12 +22,11 @@ class Memory:
 
 
 class MemoryPrototypes:
-    """A `SharedPrototypes` of one process; `others_claim` is set when a claim of another replica was met."""
+    """A `SharedPrototypes` of one process."""
 
     def __init__(self, memory: Memory, made_by: str) -> None:
         self._memory = memory
         self._made_by = made_by
-        self.others_claim = threading.Event()
 
     def find(self, support_digest: str) -> bytes | None:
         return self._memory.kept.get((self._made_by, support_digest))
@@ -43,19 +41,12 @@ class MemoryPrototypes:
         pass  # all of it is new
 
     def claim(self, support_digest: str) -> Claim:
-        if self._memory.claims.setdefault((self._made_by, support_digest), self) is self:
-            return "ours"
-        self.others_claim.set()
-        return "others"
+        holder = self._memory.claims.setdefault((self._made_by, support_digest), self)
+        return "ours" if holder is self else "others"
 
     def release(self, support_digest: str) -> None:
         if self._memory.claims.get((self._made_by, support_digest)) is self:
-            self.die()
-
-    def die(self) -> None:
-        """End every claim, as a killed process does."""
-        for key in [key for key, holder in self._memory.claims.items() if holder is self]:
-            del self._memory.claims[key]
+            del self._memory.claims[self._made_by, support_digest]
 
 
 def replica(
