@@ -130,7 +130,6 @@ class AuditTrail:
         finally:
             file.close()
 
-
     def read(self) -> Iterator[dict[str, Any]]:
         """See `read_trail`."""
         return read_trail(self._path.parent)

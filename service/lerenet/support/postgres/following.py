@@ -90,8 +90,8 @@ class Follower:
         silent_s = self._clock() - self._asked_at
         if silent_s > self._stale_s:
             raise RegistryUnreachable(
-                f"The registry's database could not be reached for {silent_s:.0f} s, so that nobody knows which classes "
-                f"are current. {self._stale_s:g} s are served from memory (LERENET_DATABASE_STALE_S)."
+                f"The registry's database could not be reached for {silent_s:.0f} s, and nobody knows which classes "
+                f"are current. Classes are served from memory for {self._stale_s:g} s (LERENET_DATABASE_STALE_S)."
             )
         return self._known
 

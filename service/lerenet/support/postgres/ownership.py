@@ -1,4 +1,7 @@
-"""Which API key made which class, for all replicas: an owner is stored with the class, a place is held while it is made."""
+"""Which API key made which class, for all replicas.
+
+An owner is stored with the class; while a class is made, a place is held for it.
+"""
 
 from __future__ import annotations
 

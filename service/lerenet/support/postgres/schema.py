@@ -31,7 +31,7 @@ def stored_version(connection: Connection) -> str | None:
     row = connection.execute("SELECT to_regclass(%s) IS NULL", (VERSION_TABLE,)).fetchone()
     if row is None or row[0]:
         return None
-    version = connection.execute(f"SELECT version_num FROM {VERSION_TABLE}").fetchone()
+    version = connection.execute(f"SELECT version_num FROM {VERSION_TABLE}").fetchone()  # noqa: S608
     return None if version is None else str(version[0])
 
 

@@ -108,7 +108,8 @@ def blob(connection: Connection, sha256: str) -> bytes | None:
 
 
 def put_blobs(connection: Connection, blobs: Mapping[str, bytes]) -> None:
-    """Add those that are not there. In order of digest, so that writers of the same ones wait for each other in turn."""
+    """Add those that are not there."""
+    # in order of digest, so that writers of the same ones wait for each other in turn
     known = set(_column(connection, "SELECT sha256 FROM blobs WHERE sha256 = ANY(%s)", list(blobs)))
     for sha256 in sorted(blobs.keys() - known):
         connection.execute("INSERT INTO blobs VALUES (%s, %b) ON CONFLICT DO NOTHING", (sha256, blobs[sha256]))
