@@ -20,6 +20,7 @@ from lerenet.support.lines import StoreLines
 from lerenet.support.material import DecodeImage, Material, read_material
 from lerenet.support.prototypes import PrototypeCache
 from lerenet.support.records import SupportClass
+from lerenet.support.sharing import turn
 from lerenet.support.store import AssessmentRecord, SupportStore
 from lerenet.support.uploads import NO_UPLOADS, Contribution
 
@@ -103,6 +104,11 @@ class Preparation(Generic[Encoding]):
         return await self._flights.run(record.support_digest, partial(self._make_ready, record, added))
 
     @property
+    def is_shared(self) -> bool:
+        """Whether other replicas make the same things."""
+        return self._cache.shared is not None
+
+    @property
     def damaged(self) -> DamagedClasses:
         """Revisions that could not be made ready because of a damaged file."""
         return self._damaged
@@ -148,20 +154,46 @@ class Preparation(Generic[Encoding]):
         await self._flights.close()
 
     async def _make_ready(self, record: SupportClass, added: Contribution) -> Ready[Encoding]:
-        encoding = await asyncio.to_thread(self._cache.get, record.support_digest)
-        assessment = await self._known_assessment(record.support_digest)
+        digest = record.support_digest
+        encoding = await asyncio.to_thread(self._cache.get, digest)
+        assessment = await self._known_assessment(digest)
         if encoding is None or assessment is None:
-            material = await self._material(record, added)
-            if encoding is None:
-                encoding = await self._encode(material.shots, material.normals)
-                await asyncio.to_thread(self._cache.put, record.support_digest, encoding)
-            if assessment is None:
-                assessed = await self._assess(material.shots, material.normals, encoding)
-                assessment = _record_of(assessed, encoding.scale)
-                await self._keep_assessment(record.support_digest, assessment)
-        self._assessments[record.support_digest] = assessment
+            async with turn(self._cache.shared, digest, partial(self._is_made_elsewhere, digest)):
+                # another replica may have made it before our turn came
+                if encoding is None and await self._is_shared(digest):
+                    encoding = await asyncio.to_thread(self._cache.get, digest)
+                assessment = assessment or await self._known_assessment(digest)
+                encoding, assessment = await self._completed(record, added, encoding, assessment)
+        self._assessments[digest] = assessment
         self._damaged.forget(record)
         return Ready(encoding, assessment)
+
+    async def _is_shared(self, support_digest: str) -> bool:
+        shared = self._cache.shared
+        return shared is not None and await asyncio.to_thread(shared.has, support_digest)
+
+    async def _is_made_elsewhere(self, support_digest: str) -> bool:
+        return await self._is_shared(support_digest) and await self._known_assessment(support_digest) is not None
+
+    async def _completed(
+        self,
+        record: SupportClass,
+        added: Contribution,
+        encoding: Encoding | None,
+        assessment: AssessmentRecord | None,
+    ) -> tuple[Encoding, AssessmentRecord]:
+        """Both, of which one or both may be missing."""
+        if encoding is not None and assessment is not None:
+            return encoding, assessment
+        material = await self._material(record, added)
+        if encoding is None:
+            encoding = await self._encode(material.shots, material.normals)
+            await asyncio.to_thread(self._cache.put, record.support_digest, encoding)
+        if assessment is None:
+            assessed = await self._assess(material.shots, material.normals, encoding)
+            assessment = _record_of(assessed, encoding.scale)
+            await self._keep_assessment(record.support_digest, assessment)
+        return encoding, assessment
 
     async def _known_assessment(self, support_digest: str) -> AssessmentRecord | None:
         known = self._assessments.get(support_digest)
