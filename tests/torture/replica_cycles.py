@@ -176,7 +176,7 @@ def restart_database(a: Service, b: Service, server: Server, n_restarts: int, do
         time.sleep(down_s)
         server.start()
         started = time.monotonic()
-        recovered_s += [_takes_writes_after_s(each, started) for each in (a, b)]
+        recovered_s += [_takes_writes_after_s(each, started, promises) for each in (a, b)]
         time.sleep(1.0)
         for load in loads:
             load.finish()
@@ -201,11 +201,12 @@ def _compared(promises: Promises, replica: Service) -> dict[str, str]:
     return promises.revisions
 
 
-def _takes_writes_after_s(replica: Service, started: float) -> float:
+def _takes_writes_after_s(replica: Service, started: float, promises: Promises) -> float:
     description = str(time.monotonic())
     while time.monotonic() - started < WITHIN_S:
         answer = httpx.patch(f"{replica.address}/support/anchor", json={"description": description}, timeout=WITHIN_S)
         if answer.is_success:
+            promises.finish("anchor", answer.json()["revision"])
             return time.monotonic() - started
         time.sleep(0.02)
     raise TimeoutError(f"{replica.address} takes no writes {WITHIN_S:g} s after the database started: {answer.text}")
