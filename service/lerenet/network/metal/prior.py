@@ -62,6 +62,7 @@ class Prior(nn.Module):
 
 def _best_of_halves(bank: Tensor, cells: Tensor) -> tuple[Tensor, Tensor]:
     """A bank (P, 2 m, d) against descriptors (P, d, h, w): the largest cosine per cell to each half, (P, h, w) both."""
+    halves: Sequence[Tensor]
     if torch.is_grad_enabled():
         halves = [_learning_cosine(half, cells.flatten(2)) for half in bank.chunk(2, dim=1)]
     else:
