@@ -56,7 +56,8 @@ def on_grid(cells: Tensor, reference: Tensor) -> Tensor:
 
 def as_map(cells: Tensor, reference: Tensor) -> Tensor:
     """Cells (P, h * w, C) as a map (P, C, h, w) on the grid of `reference`, channels last and without a copy."""
-    return cells.unflatten(1, reference.shape[-2:]).permute(0, 3, 1, 2)
+    grid: Tensor = cells.unflatten(1, reference.shape[-2:])
+    return grid.permute(0, 3, 1, 2)
 
 
 def resized_to(maps: Tensor, reference: Tensor) -> Tensor:
