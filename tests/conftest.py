@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 import structlog
 
+import databases
 from builders import tiny_network
 from fakes import LevelSegmenter, engine_with
 from folders import write_packs
@@ -33,6 +35,24 @@ def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
     save_weights(tiny_network(), path)
     return path
+
+
+@pytest.fixture(scope="session")
+def postgres() -> databases.Server:
+    """The PostgreSQL server of this test run."""
+    return databases.server_of_this_run()
+
+
+@pytest.fixture(scope="session")
+def _worker_database(postgres: databases.Server) -> str:
+    return databases.make_registry_database(postgres, f"lerenet_{os.environ.get('PYTEST_XDIST_WORKER', 'main')}")
+
+
+@pytest.fixture
+def database_url(_worker_database: str) -> str:
+    """Address of a database with the registry's tables, and nothing in them."""
+    databases.empty(_worker_database)
+    return _worker_database
 
 
 @pytest.fixture

@@ -25,9 +25,10 @@ LERENetError                     code               when
 │   ├── Draining                 draining           the service is stopping
 │   └── DeadlineExceeded         deadline_exceeded  the request waited past its deadline
 ├── DeviceFailed                 device_failed      the device is lost; only a restart helps
-├── RegistryError                registry_error     the registry on disk failed
+├── RegistryError                registry_error     the registry failed, on disk or in its database
 │   ├── StorageFull              storage_full       no disk space for a write; what is registered goes on
 │   ├── RegistryReadOnly         registry_read_only  nothing can be written; what is registered goes on
+│   ├── RegistryUnreachable      registry_unreachable  the database cannot be asked; what is known goes on for a while
 │   ├── IndexDamaged             index_damaged      the index is lost or damaged; the manifests restore it
 │   └── ClassDamaged             class_damaged      a stored file of this class is damaged or lost; others go on
 ├── WeightsError                 weights_error      weights missing, damaged or of another layout
@@ -210,7 +211,7 @@ class DeviceFailed(LERENetError):
 
 
 class RegistryError(LERENetError):
-    """The registry on disk failed."""
+    """The registry failed, on disk or in its database."""
 
     code = "registry_error"
 
@@ -225,6 +226,12 @@ class RegistryReadOnly(RegistryError):
     """The registry takes no writes now; what is registered goes on."""
 
     code = "registry_read_only"
+
+
+class RegistryUnreachable(RegistryError):
+    """The registry's database cannot be asked now; what is known goes on for a while."""
+
+    code = "registry_unreachable"
 
 
 class IndexDamaged(RegistryError):

@@ -57,6 +57,16 @@ class Settings(BaseSettings):
     )
 
     data_dir: Path = Field(Path("data"), description="Folder of the registry and its prototypes; made when missing.")
+    database_url: SecretStr | None = Field(
+        None,
+        description="`postgresql://USER:PASSWORD@HOST/DATABASE` with the registry of several replicas; unset: the data"
+        " folder holds it.",
+    )
+    database_stale_s: Seconds = Field(
+        60.0,
+        description="Longest time that classes are served from memory while the database cannot be reached, in seconds;"
+        " then 503.",
+    )
     weights: Path | None = Field(None, description="Weights file (safetensors); unset: the one that is shipped.")
     weights_sha256: str | None = Field(
         None,
@@ -156,6 +166,13 @@ class Settings(BaseSettings):
     def _require_address(cls, url: str | None) -> str | None:
         if url is not None and not re.match(r"https?://[^/@\s]+(/\S*)?$", url):
             raise ValueError("write it as http://HOST:PORT or https://HOST")
+        return url
+
+    @field_validator("database_url")
+    @classmethod
+    def _require_postgresql(cls, url: SecretStr | None) -> SecretStr | None:
+        if url is not None and not url.get_secret_value().startswith(("postgresql://", "postgres://")):
+            raise ValueError("write it as postgresql://USER:PASSWORD@HOST:PORT/DATABASE")
         return url
 
     @field_validator("cors_origins")

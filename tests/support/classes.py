@@ -21,6 +21,7 @@ from lerenet.support import (
     SqliteStore,
     SupportClass,
     SupportRegistry,
+    SupportStore,
 )
 from lerenet.support.records import new_class
 from lerenet.support.uploads import Contribution, hash_uploads
@@ -61,7 +62,7 @@ def record(name: str, *seeds: int, parameters: Parameters | None = None) -> tupl
     return new_class(name, added.shots, added.normals, parameters or Parameters()), added
 
 
-def commit(store: SqliteStore, name: str, *seeds: int, expected: str | None = None, text: str = "") -> SupportClass:
+def commit(store: SupportStore, name: str, *seeds: int, expected: str | None = None, text: str = "") -> SupportClass:
     """Commit a class whose description is `text`; the pointer must be where it is expected."""
     made, added = record(name, *seeds, parameters=Parameters(description=text))
     assert store.commit(made, added.blobs, expected=expected, limits=LIMITS)
@@ -132,11 +133,12 @@ def open_registry(
     weights: str = "w1",
     limits: Limits = LIMITS,
     may_fall_back: bool = False,
+    store: SupportStore | None = None,
     **options: Any,
 ) -> SupportRegistry[Encoded]:
-    """A registry of fakes over a real store; `options` are further arguments of it."""
+    """A registry of fakes over a real store, one in `root` unless given; `options` are further arguments of it."""
     return SupportRegistry(
-        SqliteStore(root, may_fall_back=may_fall_back),
+        store or SqliteStore(root, may_fall_back=may_fall_back),
         prototype_cache(root, weights),
         encode=network.encode,
         assess=network.assess,

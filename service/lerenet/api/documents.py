@@ -21,7 +21,14 @@ Responses = dict[int | str, Document]
 Errors = tuple[type[LERENetError], ...]
 Needs = Mapping[str, Collection[str]]
 
-ALWAYS: Errors = (errors.MalformedRequest, errors.Loading, errors.Draining, errors.DeviceFailed, errors.RegistryError)
+ALWAYS: Errors = (
+    errors.MalformedRequest,
+    errors.Loading,
+    errors.Draining,
+    errors.DeviceFailed,
+    errors.RegistryError,
+    errors.RegistryUnreachable,
+)
 """What any route that touches a class may answer."""
 
 BODIES: Errors = (UnreadableBody, errors.BodyTooLarge)

@@ -59,6 +59,7 @@ STATUSES: dict[type[LERENetError], int] = {
     errors.RegistryError: 500,
     errors.StorageFull: 507,
     errors.RegistryReadOnly: 503,
+    errors.RegistryUnreachable: 503,
     errors.IndexDamaged: 500,
     errors.ClassDamaged: 503,
     errors.WeightsError: 500,
@@ -74,6 +75,7 @@ TOLD = (
     Unavailable,
     errors.StorageFull,
     errors.RegistryReadOnly,
+    errors.RegistryUnreachable,
     errors.ClassDamaged,
 )
 """Errors whose detail says nothing of this host, so that callers may read it."""

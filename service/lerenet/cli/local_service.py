@@ -54,6 +54,7 @@ class LocalService:
         }
         if self._data_dir is None:
             own["API_KEYS_FILE"] = ""  # nothing is in it that a key would guard
+            own["DATABASE_URL"] = ""  # what is tried out is no business of other replicas
         environment = os.environ | {f"LERENET_{name}": str(value) for name, value in own.items()}
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(

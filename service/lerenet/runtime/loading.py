@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 import structlog
 
-from lerenet.errors import LERENetError
+from lerenet.errors import LERENetError, RegistryError
 from lerenet.imaging import Image, Shot
 from lerenet.inference.assessment import Assessment
 from lerenet.inference.encodings import ClassEncoding
@@ -21,8 +21,8 @@ from lerenet.runtime.device_queue import DeviceQueue
 from lerenet.runtime.engine import Engine
 from lerenet.runtime.pools import run_on_passing_thread
 from lerenet.settings import Settings
-from lerenet.support import AuditTrail, Limits, Ownership, PrototypeCache, SqliteStore, SupportRegistry
-from lerenet.support.layout import Layout
+from lerenet.support import Limits, PrototypeCache, SupportRegistry
+from lerenet.support.backing import Backing, open_database, open_folder
 
 WARM_UP_SIDE_PX = 200
 WARM_UP_SHOT_PX = 48
@@ -58,13 +58,14 @@ class Loaded:
     async def gauges(self) -> dict[str, float]:
         """Values for the metrics, by name."""
         gauges: dict[str, float] = {
-            "classes": await self.registry.count(),
             "queue_depth": self.queue.depth,
             "queue_drain_seconds": self.queue.retry_after_s,
             "map_pixels": self.queue.map_pixels,
             "prototype_bytes": self.cache.counts.held_bytes,
             "prototype_host_bytes": self.cache.counts.host_bytes,
         }
+        with contextlib.suppress(RegistryError):  # an outage of the registry must not blind whoever watches it
+            gauges["classes"] = await self.registry.count()
         times = {
             "last_batch_timestamp_seconds": self.queue.last_batch_time,
             "last_work_timestamp_seconds": self.queue.last_work_time,
@@ -100,7 +101,7 @@ async def load(
     Raises:
         WeightsError: The weights cannot be used.
         ConfigurationError: A setting cannot work here.
-        RegistryError: The data folder cannot be used.
+        RegistryError: The data folder or the database cannot be used.
     """
     engine = await run_on_passing_thread(lambda: build(settings))
     # on the CPU the device's memory is the host's: a second copy in it would serve nobody
@@ -113,11 +114,9 @@ async def load(
         budget_bytes=settings.prototype_cache_bytes,
         host_budget_bytes=host_budget_bytes,
     )
-    layout = Layout(settings.data_dir)
-    ownership = await asyncio.to_thread(Ownership, layout.owners, layout.unfinished)
-    store = await asyncio.to_thread(partial(SqliteStore, settings.data_dir, may_fall_back=True))
+    backing = await asyncio.to_thread(_backing, settings)
     queue = DeviceQueue(engine, settings, metrics, on_death)
-    loaded = Loaded(engine, queue, cache, _registry(store, cache, ownership, engine, queue, settings))
+    loaded = Loaded(engine, queue, cache, _registry(backing, cache, engine, queue, settings))
     try:
         await _try_device(engine, queue)
     except BaseException:
@@ -126,10 +125,15 @@ async def load(
     return loaded
 
 
+def _backing(settings: Settings) -> Backing:
+    if settings.database_url is None:
+        return open_folder(settings.data_dir, may_fall_back=True)
+    return open_database(settings.database_url.get_secret_value(), stale_s=settings.database_stale_s)
+
+
 def _registry(
-    store: SqliteStore,
+    backing: Backing,
     cache: PrototypeCache[ClassEncoding],
-    ownership: Ownership,
     engine: Engine,
     queue: DeviceQueue,
     settings: Settings,
@@ -146,14 +150,14 @@ def _registry(
 
     limits = Limits(settings.max_shots, settings.max_normals, settings.max_classes)
     return SupportRegistry(
-        store,
+        backing.store,
         cache,
         encode=encode,
         assess=assess,
         weights_digest=_made_by(engine),
         limits=limits,
-        listeners=(ownership.note, AuditTrail(Layout(settings.data_dir).audit).note),
-        ownership=ownership,
+        listeners=backing.listeners,
+        ownership=backing.owners,
     )
 
 

@@ -1,12 +1,14 @@
 """The registry of support classes: original images and masks as truth, prototypes as a cache, revisions as names.
 
-The service builds a `SupportRegistry` over a `SqliteStore` and a `PrototypeCache`. No tensor is touched here: encoding
-and assessing come in as callables.
+The service builds a `SupportRegistry` over a store, in a folder or a database, and a `PrototypeCache`. No tensor is
+touched here: encoding and assessing come in as callables.
 """
 
 from lerenet.support.answers import Change, ClassPage, RegisteredClass, ResolvedClass
 from lerenet.support.audit import AuditTrail, RegistryChange, read_trail
+from lerenet.support.backing import migrate_database, read_changes, verify_place
 from lerenet.support.changes import UNSET, ParameterChanges, Unset
+from lerenet.support.copying import Copied, OnCopyConflict, copy_registry
 from lerenet.support.limits import Limits
 from lerenet.support.ownership import Ownership
 from lerenet.support.prototypes import CacheCounts, PrototypeCache
@@ -28,11 +30,13 @@ __all__ = [
     "CacheCounts",
     "Change",
     "ClassPage",
+    "Copied",
     "Imported",
     "Limits",
     "NormalRecord",
     "NormalUpload",
     "OnConflict",
+    "OnCopyConflict",
     "Ownership",
     "ParameterChanges",
     "Parameters",
@@ -49,10 +53,14 @@ __all__ = [
     "SupportStore",
     "Unset",
     "VerifyReport",
+    "copy_registry",
     "export_classes",
     "import_classes",
     "is_name",
+    "migrate_database",
+    "read_changes",
     "read_stored_classes",
     "read_trail",
+    "verify_place",
     "verify_store",
 ]

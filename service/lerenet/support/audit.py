@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from logging.handlers import RotatingFileHandler
@@ -28,6 +29,8 @@ FILE_BYTES = 10 << 20
 N_FILES_BEFORE = 9
 
 _log = structlog.get_logger("lerenet.audit")
+
+_being_stored: ContextVar[RegistryChange | None] = ContextVar("change_being_stored", default=None)
 
 
 @dataclass(frozen=True)
@@ -73,12 +76,16 @@ def noting(change: RegistryChange, store: Callable[[], bool], listeners: Sequenc
 
     Args:
         change: What is stored.
-        store: Stores it; False when it did not.
+        store: Stores it; False when it did not. It may keep the change with it: see `change_being_stored`.
         listeners: Told once it is there. Their trouble is logged, and undoes nothing.
     """
 
     def store_then_note() -> bool:
-        is_stored = store()
+        token = _being_stored.set(change)
+        try:
+            is_stored = store()
+        finally:
+            _being_stored.reset(token)
         for listener in listeners if is_stored else ():
             try:
                 listener(change)
@@ -87,6 +94,16 @@ def noting(change: RegistryChange, store: Callable[[], bool], listeners: Sequenc
         return is_stored
 
     return store_then_note
+
+
+def change_being_stored() -> RegistryChange | None:
+    """The change that `noting` stores on this thread, for a store that keeps its own trail; None outside of one."""
+    return _being_stored.get()
+
+
+def log_change(change: RegistryChange) -> None:
+    """Writes a change to the log alone."""
+    _log.info("registry change", **{name: value for name, value in change.as_line().items() if name != "time"})
 
 
 class AuditTrail:
@@ -101,7 +118,7 @@ class AuditTrail:
 
     def note(self, change: RegistryChange) -> None:
         """Writes a change to the log and to the file; raises OSError when the file cannot be written."""
-        _log.info("registry change", **{name: value for name, value in change.as_line().items() if name != "time"})
+        log_change(change)
         self.keep(change)
 
     def keep(self, change: RegistryChange) -> None:
@@ -112,6 +129,19 @@ class AuditTrail:
             file.emit(logging.makeLogRecord({"msg": json.dumps(change.as_line())}))
         finally:
             file.close()
+
+    def read(self) -> Iterator[dict[str, Any]]:
+        """See `read_trail`."""
+        return read_trail(self._path.parent)
+
+    def take(self, lines: Iterable[Mapping[str, Any]]) -> int:
+        """Take over the lines of another trail where there are none yet; the number taken. Raises OSError."""
+        n_taken = 0
+        for line in () if self._path.exists() else lines:
+            fields = {"name" if field == "class" else field: value for field, value in line.items()}
+            self.keep(RegistryChange(**fields))
+            n_taken += 1
+        return n_taken
 
 
 class _Raising(RotatingFileHandler):

@@ -164,6 +164,12 @@ class SqliteIndex:
         found = ((digest, self._run(sql, digest, weights_digest).fetchone()) for digest in support_digests)
         return {digest: _assessment(*row) for digest, row in found if row is not None}
 
+    def all_assessments(self) -> list[tuple[str, str, AssessmentRecord]]:
+        """Support digest, weights digest and assessment of all there are."""
+        sql = """SELECT support_digest, weights_digest, scale, threshold, loo_iou, min_score, confidence
+                 FROM assessments ORDER BY support_digest, weights_digest"""
+        return [(support, weights, _assessment(*row)) for support, weights, *row in self._run(sql)]
+
     def next_generation(self) -> int:
         """Count one change; the number is its sequence."""
         self._run("UPDATE generation SET value = value + 1")

@@ -7,10 +7,10 @@ nothing, so a crash between a change and its file costs a key no place.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Collection, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from lerenet.errors import QuotaExceeded, RegistryError
 from lerenet.observability.caller import ANONYMOUS, Caller, current_caller
@@ -23,8 +23,47 @@ if TYPE_CHECKING:
 Names = Collection[str]
 
 
+class Places(Protocol):
+    """Holds callers to their number of classes."""
+
+    def place(self, name: str, registered: Callable[[], Awaitable[Names]]) -> AbstractAsyncContextManager[None]:
+        """Holds a place among the classes of the current caller while they make one.
+
+        Args:
+            name: Of the class, which is not there yet.
+            registered: Gives the names of all classes.
+
+        Raises:
+            QuotaExceeded: They have as many as they may.
+        """
+
+
+class Owners(Places, Protocol):
+    """Knows which key made which class."""
+
+    def owners(self) -> Mapping[str, str]:
+        """Prefix of the key by name of the class; may name classes that are no more."""
+
+    def assign(self, name: str, owner: str) -> None:
+        """Say that a class was made with a key."""
+
+
+def is_owned(change: RegistryChange) -> bool:
+    """Whether a change makes a class that counts for its key; what an operator's command brings in does not."""
+    return change.before is None and change.what != "import" and change.who != ANONYMOUS.name
+
+
+def quota_exceeded(owner: str, max_classes: int) -> QuotaExceeded:
+    """What to tell a caller who has as many classes as they may."""
+    return QuotaExceeded(
+        f"{max_classes} classes were made with the key {owner}, which is all it may have: delete one, or ask the"
+        " operator for more",
+        pointer="/name",
+    )
+
+
 class Ownership:
-    """Which key made which class.
+    """Which key made which class, in the files of one data folder.
 
     Args:
         folder: Of the files; made by the first change.
@@ -48,25 +87,24 @@ class Ownership:
         """Keeps who made a class, until it is deleted; raises OSError. Called where changes are stored."""
         if change.before is not None and change.after is not None:
             return
-        is_owned = change.after is not None and change.who != ANONYMOUS.name
-        if is_owned:
-            self._owners[change.name] = change.who
-            self._folder.mkdir(exist_ok=True)
-            write_atomically(self._folder / change.name, change.who.encode(), self._unfinished)
+        if is_owned(change):
+            self.assign(change.name, change.who)
         elif self._owners.pop(change.name, None) is not None:
             (self._folder / change.name).unlink(missing_ok=True)
 
+    def owners(self) -> Mapping[str, str]:
+        """Prefix of the key by name of the class."""
+        return dict(self._owners)
+
+    def assign(self, name: str, owner: str) -> None:
+        """Say that a class was made with a key; raises OSError."""
+        self._owners[name] = owner
+        self._folder.mkdir(exist_ok=True)
+        write_atomically(self._folder / name, owner.encode(), self._unfinished)
+
     @asynccontextmanager
     async def place(self, name: str, registered: Callable[[], Awaitable[Names]]) -> AsyncIterator[None]:
-        """Holds a place among the classes of the current caller while they make one.
-
-        Args:
-            name: Of the class, which is not there yet.
-            registered: Gives the names of all classes.
-
-        Raises:
-            QuotaExceeded: They have as many as they may.
-        """
+        """See `Places.place`; within this process."""
         caller = current_caller()
         if caller.max_classes is None:
             yield
@@ -80,11 +118,7 @@ class Ownership:
         owned = {each for each in registered if self._owners.get(each) == caller.name}
         being_made = self._being_made[caller.name]
         if len(owned.union(being_made) - {name}) >= max_classes:
-            raise QuotaExceeded(
-                f"{max_classes} classes were made with the key {caller.name}, which is all it may have: delete one, or"
-                " ask the operator for more",
-                pointer="/name",
-            )
+            raise quota_exceeded(caller.name, max_classes)
         being_made.append(name)
         try:
             yield

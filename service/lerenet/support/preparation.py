@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Generic, Protocol, TypeVar
 
-from lerenet.errors import RegistryError, UnknownClass
+from lerenet.errors import RegistryError, RegistryUnreachable, UnknownClass
 from lerenet.imaging import Image, Shot
 from lerenet.support.answers import RegisteredClass, ResolvedClass, effective_min_score, effective_threshold
 from lerenet.support.damaged import DamagedClasses, class_damaged
@@ -180,6 +180,8 @@ class Preparation(Generic[Encoding]):
     async def _material(self, record: SupportClass, added: Contribution) -> Material:
         try:
             return await asyncio.to_thread(read_material, record, added, self._store.read_blob, self._decode)
+        except RegistryUnreachable:
+            raise  # says nothing of the class
         except RegistryError as err:
             if await self._lines.read(self._store.revision, record.name, record.revision) is None:
                 detail = f"Class {record.name!r} at {record.revision} was deleted meanwhile."

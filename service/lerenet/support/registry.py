@@ -15,6 +15,7 @@ from lerenet.errors import (
     LERENetError,
     NoSupportClasses,
     RegistryError,
+    RegistryUnreachable,
     UnknownClass,
 )
 from lerenet.support import changes
@@ -27,7 +28,7 @@ from lerenet.support.limits import Limits
 from lerenet.support.lines import StoreLines
 from lerenet.support.live import LiveClasses
 from lerenet.support.material import DecodeImage, decode_stored_image
-from lerenet.support.ownership import Ownership
+from lerenet.support.ownership import Places
 from lerenet.support.preparation import Assess, Encode, Encoding, Preparation
 from lerenet.support.prototypes import PrototypeCache
 from lerenet.support.records import Parameters, SupportClass, check_name
@@ -69,7 +70,7 @@ class SupportRegistry(Generic[Encoding]):
         limits: Limits | None = None,
         decode: DecodeImage = decode_stored_image,
         listeners: Sequence[Listener] = (),
-        ownership: Ownership | None = None,
+        ownership: Places | None = None,
     ) -> None:
         self._store = store
         self._lines = StoreLines()
@@ -225,6 +226,8 @@ class SupportRegistry(Generic[Encoding]):
     async def _file(self, record: SupportClass, sha256: str) -> ShotFile:
         try:
             return ShotFile(await self._lines.read(self._store.read_blob, sha256), record.revision)
+        except RegistryUnreachable:
+            raise  # says nothing of the class
         except RegistryError as err:
             raise class_damaged(record, err) from err
 

@@ -106,6 +106,10 @@ class SqliteStore:
         """See `SupportStore.generation`."""
         return self._read(lambda index: index.generation())
 
+    def refresh(self) -> int:
+        """See `SupportStore.refresh`."""
+        return self.generation()
+
     def pointers(self) -> tuple[int, dict[str, str]]:
         """See `SupportStore.pointers`."""
 
@@ -161,6 +165,10 @@ class SqliteStore:
         self._require_writable()
         with registry_faults(self._layout.root), self._index.writing():
             self._index.put_assessment(support_digest, weights_digest, assessment)
+
+    def all_assessments(self) -> list[tuple[str, str, AssessmentRecord]]:
+        """See `SupportStore.all_assessments`."""
+        return self._read(lambda index: index.all_assessments())
 
     def support_digests(self) -> set[str]:
         """See `SupportStore.support_digests`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -13,6 +13,8 @@ from lerenet.support.records import SupportClass
 KEPT_REVISIONS = 20
 """How many revisions of a class stay, the current one among them."""
 
+
+_PAGE = 100
 
 MEAN_PROBABILITY = (0.0, 1.0, 0.0)
 """The confidence that says no more of a region than its mean probability."""
@@ -67,7 +69,10 @@ class SupportStore(Protocol):
         """Number of classes."""
 
     def generation(self) -> int:
-        """A number that grows with every change, by whichever process."""
+        """A number that grows with every change, by whichever process; of a moment ago where others' are concerned."""
+
+    def refresh(self) -> int:
+        """The generation as the store has it now, read at the source; what was behind it catches up."""
 
     def pointers(self) -> tuple[int, dict[str, str]]:
         """The generation, and every name with its current revision at that generation, in order of name."""
@@ -108,8 +113,22 @@ class SupportStore(Protocol):
     def save_assessment(self, support_digest: str, weights_digest: str, assessment: AssessmentRecord) -> None:
         """Keep an assessment; it is forgotten with the last revision of that content."""
 
+    def all_assessments(self) -> list[tuple[str, str, AssessmentRecord]]:
+        """Support digest, weights digest and assessment of all there are."""
+
     def support_digests(self) -> set[str]:
         """Support digests of every revision that stays."""
 
     def close(self) -> None:
         """Release files and connections."""
+
+
+def all_current(store: SupportStore) -> Iterator[SupportClass]:
+    """Every current class of a store, in order of name."""
+    cursor: str | None = None
+    while True:
+        page = store.page(cursor, _PAGE)
+        yield from page.classes
+        cursor = page.next
+        if cursor is None:
+            return

@@ -1,8 +1,9 @@
-"""Classes out of a data folder into an archive, and back into this or another folder."""
+"""Classes out of a registry into an archive, and back into this or another one."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import count
@@ -11,12 +12,13 @@ from typing import Literal
 
 from lerenet.errors import ClassExists, PreconditionFailed, RegistryError
 from lerenet.support.archive import ArchivedClass, read_archive, write_archive
-from lerenet.support.audit import AuditTrail, RegistryChange, noting
+from lerenet.support.audit import Listener, RegistryChange, noting
+from lerenet.support.backing import Place, is_database, opened
 from lerenet.support.changes import required
 from lerenet.support.layout import Layout
 from lerenet.support.limits import Limits
 from lerenet.support.records import SupportClass, check_name
-from lerenet.support.sqlite import SqliteStore
+from lerenet.support.store import SupportStore, all_current
 from lerenet.support.stored import read_stored_records
 
 WHO = "lerenet registry import"
@@ -36,11 +38,11 @@ class Imported:
     outcome: Outcome
 
 
-def export_classes(root: Path, archive: Path, names: Sequence[str] = ()) -> int:
-    """Write the current revisions of classes to an archive; a service may go on using the folder.
+def export_classes(place: Place, archive: Path, names: Sequence[str] = ()) -> int:
+    """Write the current revisions of classes to an archive; services may go on.
 
     Args:
-        root: The data folder.
+        place: The data folder or database.
         archive: The tar file.
         names: Which classes; none: all.
 
@@ -49,28 +51,38 @@ def export_classes(root: Path, archive: Path, names: Sequence[str] = ()) -> int:
 
     Raises:
         UnknownClass: There is no class of a name.
-        RegistryError: The folder cannot be read, a file in it is damaged, or the archive cannot be written.
+        RegistryError: The registry cannot be read, a file in it is damaged, or the archive cannot be written.
     """
-    records = {record.name: record for record in read_stored_records(root)}
-    chosen = [required(name, records.get(name)) for name in names] or list(records.values())
-    blobs = Layout(root).blobs
+    with _readable(place) as (found, read_blob):
+        records = {record.name: record for record in found}
+        chosen = [required(name, records.get(name)) for name in names] or list(records.values())
 
-    def read() -> Iterator[ArchivedClass]:
-        for record in chosen:
-            yield ArchivedClass(record, {sha256: blobs.read(sha256) for sha256 in sorted(record.blobs)})
+        def read() -> Iterator[ArchivedClass]:
+            for record in chosen:
+                yield ArchivedClass(record, {sha256: read_blob(sha256) for sha256 in sorted(record.blobs)})
 
-    return write_archive(archive, read())
+        return write_archive(archive, read())
+
+
+@contextmanager
+def _readable(place: Place) -> Iterator[tuple[Sequence[SupportClass], Callable[[str], bytes]]]:
+    """The current revisions, and how to read a file; a folder is not even opened as a store."""
+    if not is_database(place):
+        yield read_stored_records(Path(place)), Layout(Path(place)).blobs.read
+        return
+    with opened(place) as backing:
+        yield list(all_current(backing.store)), backing.store.read_blob
 
 
 def import_classes(
-    root: Path, archive: Path, *, on_conflict: OnConflict = "refuse", limits: Limits | None = None
+    place: Place, archive: Path, *, on_conflict: OnConflict = "refuse", limits: Limits | None = None
 ) -> list[Imported]:
-    """Take the classes of an archive into a data folder, beside a running service or without one.
+    """Take the classes of an archive into a registry, beside running services or without one.
 
     The archive is read and checked whole before anything is written. Imported again, it changes nothing.
 
     Args:
-        root: The data folder; made when missing.
+        place: The data folder or database; made when missing.
         archive: What `export_classes` wrote.
         on_conflict: Of a class whose name is taken by other content: refuse all, take it under NAME-2 (or the next
             number that is free), or replace what is there.
@@ -78,20 +90,18 @@ def import_classes(
 
     Raises:
         ClassExists: A name is taken, and conflicts are refused.
-        RegistryError: The archive is damaged, or the folder cannot be used.
+        RegistryError: The archive is damaged, or the registry cannot be used.
         LimitExceeded: Too many images or classes.
     """
     limits = limits or Limits()
     archived = [each.record for each in read_archive(archive)]  # once for the checks: blobs are let go
-    store = SqliteStore(root)
-    try:
+    with opened(place) as backing:
         for record in archived:
             limits.check_class(record)
             if on_conflict == "refuse":
-                _refuse_conflict(record, store.current(record.name))
-        return [_take(store, each, on_conflict, limits) for each in read_archive(archive)]
-    finally:
-        store.close()
+                _refuse_conflict(record, backing.store.current(record.name))
+        take = partial(_take, backing.store, backing.keepers, on_conflict=on_conflict, limits=limits)
+        return [take(each) for each in read_archive(archive)]
 
 
 def _refuse_conflict(record: SupportClass, current: SupportClass | None) -> None:
@@ -102,7 +112,14 @@ def _refuse_conflict(record: SupportClass, current: SupportClass | None) -> None
         )
 
 
-def _take(store: SqliteStore, archived: ArchivedClass, on_conflict: OnConflict, limits: Limits) -> Imported:
+def _take(
+    store: SupportStore,
+    keepers: Sequence[Listener],
+    archived: ArchivedClass,
+    *,
+    on_conflict: OnConflict,
+    limits: Limits,
+) -> Imported:
     record = archived.record
     name = _free_name(record, store.current) if on_conflict == "rename" else record.name
     current = store.current(name)
@@ -115,7 +132,7 @@ def _take(store: SqliteStore, archived: ArchivedClass, on_conflict: OnConflict, 
     expected = None if current is None else current.revision
     commit = partial(store.commit, replace(record, name=name), archived.blobs, expected=expected, limits=limits)
     change = RegistryChange("import", name, expected, record.revision, who=WHO)
-    if not noting(change, commit, [AuditTrail(Layout(store.root).audit).keep])():
+    if not noting(change, commit, keepers)():
         raise PreconditionFailed(f"Class {name!r} was changed meanwhile. Import again.")
     return Imported(record.name, name, record.revision, outcome)
 

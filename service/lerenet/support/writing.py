@@ -20,7 +20,7 @@ from lerenet.support.audit import Listener, RegistryChange, Verb, noting
 from lerenet.support.limits import Limits
 from lerenet.support.lines import StoreLines
 from lerenet.support.live import LiveClasses
-from lerenet.support.ownership import Ownership
+from lerenet.support.ownership import Places
 from lerenet.support.preparation import Encoding, Preparation
 from lerenet.support.records import SupportClass
 from lerenet.support.store import SupportStore
@@ -42,7 +42,7 @@ class ClassWriter(Generic[Encoding]):
         *,
         limits: Limits,
         listeners: Sequence[Listener],
-        ownership: Ownership | None,
+        ownership: Places | None,
     ) -> None:
         self._store = store
         self._lines = lines

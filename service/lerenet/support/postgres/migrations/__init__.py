@@ -1,0 +1,1 @@
+"""Versions of the tables, for alembic; `support.postgres.schema` applies them."""
