@@ -66,7 +66,7 @@ async def held_up(replica: Replica) -> tuple[asyncio.Event, asyncio.Task[object]
     async with asyncio.timeout(DEADLINE_S):
         while not replica.network.n_encoded:
             await asyncio.sleep(0.001)
-    return replica.network.gate, working  # type: ignore[return-value]
+    return replica.network.gate, working
 
 
 async def test_a_replica_makes_nothing_that_another_has_made(replicas: tuple[Replica, Replica]) -> None:
