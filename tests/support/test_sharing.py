@@ -159,6 +159,18 @@ async def test_a_replica_goes_on_when_the_one_it_waits_for_fails(replicas: tuple
     assert second.made == (1, 1)
 
 
+async def test_replicas_that_start_together_make_each_class_once(replicas: tuple[Replica, Replica]) -> None:
+    first, second = replicas
+    for number in range(4):
+        commit(first.store, f"class{number}", number)
+    await second.registry.at_least(4)
+
+    assert await asyncio.gather(first.registry.warm(), second.registry.warm()) == [4, 4]
+
+    assert first.network.n_encoded + second.network.n_encoded == 4
+    assert first.network.n_assessed + second.network.n_assessed == 4
+
+
 async def test_a_replica_without_the_others_makes_its_own(replicas: tuple[Replica, Replica], database_url: str) -> None:
     first, _ = replicas
     with psycopg.connect(database_url, autocommit=True) as connection:
