@@ -165,7 +165,9 @@ async def test_replicas_that_start_together_make_each_class_once(replicas: tuple
         commit(first.store, f"class{number}", number)
     await second.registry.at_least(4)
 
-    assert await asyncio.gather(first.registry.warm(), second.registry.warm()) == [4, 4]
+    n_ready = await asyncio.gather(first.registry.warm(), second.registry.warm())
+
+    assert tuple(n_ready) == (4, 4)
 
     assert first.network.n_encoded + second.network.n_encoded == 4
     assert first.network.n_assessed + second.network.n_assessed == 4
