@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from unittest.mock import patch
 
 from lerenet.support.postgres import Database, PostgresStore, statements
 from support.classes import LIMITS, record
@@ -19,11 +20,11 @@ def write_and_die(url: str, verb: str, revision: str) -> None:
     def die(connection: object, contents: object) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
-    statements.drop_unused_assessments = die  # the last that a write does
-    if verb == "delete":
-        store.delete("a", expected=revision)
-    made, added = record("b" if verb == "create" else "a", 2, 3)
-    store.commit(made, added.blobs, expected=None if verb == "create" else revision, limits=LIMITS)
+    with patch.object(statements, "drop_unused_assessments", die):  # the last that a write does
+        if verb == "delete":
+            store.delete("a", expected=revision)
+        made, added = record("b" if verb == "create" else "a", 2, 3)
+        store.commit(made, added.blobs, expected=None if verb == "create" else revision, limits=LIMITS)
 
 
 def main(url: str, revision: str) -> None:

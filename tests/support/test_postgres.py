@@ -344,6 +344,6 @@ def test_an_address_that_cannot_be_read_is_refused_without_its_password(url: str
 
 
 def test_a_database_that_nobody_answers_for_is_told_with_the_reason() -> None:
-    with pytest.raises(RegistryError, match="cannot be reached: .*refused") as caught:
+    with pytest.raises(RegistryError, match=r"cannot be reached: .*refused") as caught:
         Database("postgresql://me:secret@127.0.0.1:1/lerenet")
     assert "secret" not in str(caught.value)
