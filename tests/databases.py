@@ -17,7 +17,8 @@ FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 """Tests kill programs that write to the server, never its host."""
 
 EMPTY = "; ".join(
-    f"DELETE FROM {table}" for table in ("classes", "revisions", "blobs", "assessments", "owners", "places", "changes")
+    f"DELETE FROM {table}"
+    for table in ("classes", "revisions", "blobs", "assessments", "owners", "places", "changes", "prototypes")
 )
 
 

@@ -23,6 +23,7 @@ LERENetError                     code               when
 │   ├── QueueFull                queue_full         the device has as much work as it may hold
 │   ├── Loading                  loading            weights are not on the device yet
 │   ├── Draining                 draining           the service is stopping
+│   ├── RegistryBehind           registry_behind    this replica's view of the registry is older than asked for
 │   └── DeadlineExceeded         deadline_exceeded  the request waited past its deadline
 ├── DeviceFailed                 device_failed      the device is lost; only a restart helps
 ├── RegistryError                registry_error     the registry failed, on disk or in its database
@@ -196,6 +197,12 @@ class Draining(Unavailable):
     """The service is stopping."""
 
     code = "draining"
+
+
+class RegistryBehind(Unavailable):
+    """This replica's view of the registry is older than the request asks for."""
+
+    code = "registry_behind"
 
 
 class DeadlineExceeded(Unavailable):

@@ -29,6 +29,9 @@ Register a defect class from 1 to 10 marked images; get pixel masks of it on the
 Every refusal is a problem by RFC 9457 with a stable `code`, the field it is about, the limit and the remedy. Every
 answer carries `X-Request-ID` (yours, if you send one), `Server-Timing`, and `X-Weights-Digest`, the sha256 of the
 weights in use.
+
+Answers about classes carry `X-Registry-Revision`, a number that grows with every change. Sent back as `X-Min-Revision`,
+it makes any replica behind a load balancer answer from what you have written or seen, or with 503 `registry_behind`.
 """
 
 TAGS = [
@@ -38,12 +41,15 @@ TAGS = [
     {"name": "operations", "description": "Probes, metrics, limits"},
 ]
 
-SENT_HEADERS = ["Authorization", "Content-Type", "If-Match", "If-None-Match", "X-API-Key", "X-Request-ID"]
+SENT_HEADERS = [
+    *("Authorization", "Content-Type", "If-Match", "If-None-Match"),
+    *("X-API-Key", "X-Min-Revision", "X-Request-ID"),
+]
 """What pages of other origins may send."""
 
 SHOWN_HEADERS = [
     *("ETag", "Location", "RateLimit", "RateLimit-Policy", "Retry-After", "Server-Timing", "WWW-Authenticate"),
-    *("X-Classes", "X-Request-ID", "X-Revision", "X-Revisions", "X-Scores", "X-Weights-Digest"),
+    *("X-Classes", "X-Registry-Revision", "X-Request-ID", "X-Revision", "X-Revisions", "X-Scores", "X-Weights-Digest"),
 ]
 """What they may read."""
 

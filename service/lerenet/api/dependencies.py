@@ -11,6 +11,9 @@ from lerenet.api.negotiation import strong_tag
 from lerenet.api.parameters import NoParameters
 from lerenet.runtime import Runtime
 
+MIN_REVISION = "X-Min-Revision"
+"""Which revision of the registry an answer must show, at least."""
+
 
 async def _runtime(request: Request) -> Runtime:
     runtime: Runtime = request.app.state.runtime
@@ -43,6 +46,22 @@ async def _if_none_match(
     return strong_tag(if_none_match, "If-None-Match")
 
 
+async def _at_least(
+    runtime: Annotated[Runtime, Depends(_ready_runtime)],
+    x_min_revision: Annotated[
+        int | None,
+        Header(
+            alias=MIN_REVISION,
+            ge=0,
+            le=2**63 - 1,
+            description="`X-Registry-Revision` of an earlier answer: this one must show at least the same",
+        ),
+    ] = None,
+) -> None:
+    if x_min_revision is not None:
+        await runtime.catch_up(x_min_revision)
+
+
 RuntimeDep = Annotated[Runtime, Depends(_runtime)]
 """The runtime, whatever its phase."""
 
@@ -54,6 +73,9 @@ KeysDep = Annotated[KeyRing | None, Depends(_keys)]
 
 NoQuery = Depends(_no_query)
 """Refuses any query parameter."""
+
+AtLeast = Depends(_at_least)
+"""Waits for a view of the registry that is as new as the caller asks for; 503 when there is none."""
 
 IfMatch = Annotated[str | None, Depends(_if_match)]
 """The revision that a write must find, `*` for any; None without the header."""

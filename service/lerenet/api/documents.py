@@ -10,6 +10,8 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 
 from lerenet import errors
+from lerenet.api.dependencies import MIN_REVISION
+from lerenet.api.envelope import REGISTRY_REVISION
 from lerenet.api.errors import PROBLEM_TYPE, STATUSES, UnreadableBody, title_of
 from lerenet.api.forms import MULTIPART
 from lerenet.api.schemas import Problem, ProblemPart
@@ -48,6 +50,11 @@ SECURITY_SCHEMES = {
     "key": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "As `lerenet keys new` printed it"},
     "bearer": {"type": "http", "scheme": "bearer", "description": "The same key"},
 }
+
+REVISION_TEXT = (
+    "The registry's revision, a number that grows with every change of a class: what is written stands at it, what is"
+    " read shows every change up to it. Refusals from before the registry is asked have none"
+)
 
 _REF = "#/components/schemas/{model}"
 _FILES = {
@@ -188,12 +195,24 @@ def install_openapi(app: FastAPI, needs: Needs | None) -> None:
             # ours is the shape of every refusal, also of those the framework makes
             for unused in ("HTTPValidationError", "ValidationError"):
                 schemas.pop(unused, None)
+            _date_answers(document)
             if needs is not None:
                 _say_who_may(document, needs)
             app.openapi_schema = document
         return app.openapi_schema
 
     app.openapi = openapi  # type: ignore[method-assign]
+
+
+def _date_answers(document: Document) -> None:
+    """Adds what every answer of a route has that takes `X-Min-Revision`."""
+    header = {"description": REVISION_TEXT, "schema": {"type": "integer"}}
+    for item in document["paths"].values():
+        for operation in item.values():
+            if any(each["name"] == MIN_REVISION for each in operation.get("parameters", ())):
+                for response in operation["responses"].values():
+                    response.setdefault("headers", {})[REGISTRY_REVISION] = header
+                _add_examples(operation["responses"]["503"], _responses((errors.RegistryBehind,))[503])
 
 
 def _say_who_may(document: Document, needs: Needs) -> None:

@@ -18,6 +18,10 @@ from lerenet.observability import Timings, accepted_request_id
 from lerenet.observability.request_id import request_context
 from lerenet.runtime import Runtime
 from lerenet.runtime.admission import Share
+from lerenet.support import seen_revision, watched
+
+REGISTRY_REVISION = "X-Registry-Revision"
+"""Which revision of the registry an answer shows, on every answer for which the registry was asked."""
 
 CLIENT_LEFT = 499
 """Status in logs and metrics for a caller who left; never sent."""
@@ -60,7 +64,7 @@ class Envelope:
         scope["root_path"] = scope.get("root_path") or self._runtime.settings.root_path
         request_id = accepted_request_id(Headers(scope=scope).get("x-request-id"))
         timings = Timings(self._tracer)
-        with request_context(request_id), timings.current(), self._runtime.bodies.share() as share:
+        with request_context(request_id), timings.current(), watched(), self._runtime.bodies.share() as share:
             exchange = _Exchange(scope, receive, send, timings, request_id, self._runtime, share)
             try:
                 await self._answer(exchange)
@@ -165,6 +169,9 @@ class _Exchange:
             headers["Server-Timing"] = self._timings.server_timing()
             for name, value in SECURITY_HEADERS.items():
                 headers.setdefault(name, value)
+            revision = seen_revision()
+            if revision is not None:
+                headers[REGISTRY_REVISION] = str(revision)
             if self._runtime.weights_digest is not None:
                 headers["X-Weights-Digest"] = self._runtime.weights_digest
         await self._send(message)

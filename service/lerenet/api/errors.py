@@ -54,6 +54,7 @@ STATUSES: dict[type[LERENetError], int] = {
     errors.QueueFull: 503,
     errors.Loading: 503,
     errors.Draining: 503,
+    errors.RegistryBehind: 503,
     errors.DeadlineExceeded: 504,
     errors.DeviceFailed: 503,
     errors.RegistryError: 500,

@@ -12,6 +12,7 @@ import httpx
 
 from lerenet.client import calls
 from lerenet.client.connection import AsyncConnection, Connection
+from lerenet.client.freshness import SeenRevision, reading_own_writes
 from lerenet.client.methods import async_method, method
 from lerenet.client.steps import Answer, Steps, Timeouts
 
@@ -27,6 +28,9 @@ class Client:
         api_key: Where the service wants one.
         timeout_s: Longest silence, in seconds.
         registration_timeout_s: The same while the service prepares a class, in seconds.
+        read_your_writes: Whether each request asks for a registry at least as new as any answer so far, so that
+            replicas behind a load balancer answer alike. A `ServiceProblem` of code `registry_behind` says that the
+            registry does not come up to that, as after a restore; it is raised once, and the client starts anew.
         transport: Instead of the network, such as `httpx.MockTransport`.
         sleep: Waits for a number of seconds.
 
@@ -41,11 +45,13 @@ class Client:
         api_key: str | None = None,
         timeout_s: float = 60.0,
         registration_timeout_s: float = 600.0,
+        read_your_writes: bool = True,
         transport: httpx.BaseTransport | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         timeouts = Timeouts(timeout_s, registration_timeout_s)
         self._connection = Connection(base_url, timeouts, api_key=api_key, transport=transport, sleep=sleep)
+        self._seen = SeenRevision() if read_your_writes else None
 
     def __enter__(self) -> Self:
         return self
@@ -75,7 +81,7 @@ class Client:
     segment = method(calls.segment)
 
     def _run(self, steps: Steps[Answer], /) -> Answer:
-        return self._connection.run(steps)
+        return self._connection.run(_fresh(steps, self._seen))
 
 
 class AsyncClient:
@@ -88,6 +94,9 @@ class AsyncClient:
         api_key: Where the service wants one.
         timeout_s: Longest silence, in seconds.
         registration_timeout_s: The same while the service prepares a class, in seconds.
+        read_your_writes: Whether each request asks for a registry at least as new as any answer so far, so that
+            replicas behind a load balancer answer alike. A `ServiceProblem` of code `registry_behind` says that the
+            registry does not come up to that, as after a restore; it is raised once, and the client starts anew.
         transport: Instead of the network, such as `httpx.MockTransport`.
         sleep: Waits for a number of seconds.
 
@@ -102,11 +111,13 @@ class AsyncClient:
         api_key: str | None = None,
         timeout_s: float = 60.0,
         registration_timeout_s: float = 600.0,
+        read_your_writes: bool = True,
         transport: httpx.AsyncBaseTransport | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         timeouts = Timeouts(timeout_s, registration_timeout_s)
         self._connection = AsyncConnection(base_url, timeouts, api_key=api_key, transport=transport, sleep=sleep)
+        self._seen = SeenRevision() if read_your_writes else None
 
     async def __aenter__(self) -> Self:
         return self
@@ -136,4 +147,8 @@ class AsyncClient:
     segment = async_method(calls.segment)
 
     async def _run(self, steps: Steps[Answer], /) -> Answer:
-        return await self._connection.run(steps)
+        return await self._connection.run(_fresh(steps, self._seen))
+
+
+def _fresh(steps: Steps[Answer], seen: SeenRevision | None) -> Steps[Answer]:
+    return steps if seen is None else reading_own_writes(steps, seen)

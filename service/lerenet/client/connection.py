@@ -157,6 +157,7 @@ def _content(request: Request, timeouts: Timeouts) -> dict[str, Any]:
         "files": request.files,
         "data": request.data,
         "params": request.params,
+        "headers": request.headers,
         "timeout": timeouts.of(request),
     }
 

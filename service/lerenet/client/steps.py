@@ -36,6 +36,7 @@ class Request:
         data: Its other fields.
         params: Of the query.
         patience: Which of the client's timeouts holds.
+        headers: Beside those of every request.
         after_s: Wait before it is sent, in seconds.
     """
 
@@ -45,6 +46,7 @@ class Request:
     data: Mapping[str, str] | None = None
     params: Mapping[str, str] | None = None
     patience: Patience = "usual"
+    headers: Mapping[str, str] | None = None
     after_s: float = 0.0
 
 

@@ -53,11 +53,12 @@ _DOCUMENTATION = {
     "prototype_host_bytes": "Prototypes in host memory, behind those on the device.",
     "last_batch_timestamp_seconds": "When the device last finished a batch, Unix time.",
     "last_work_timestamp_seconds": "When the device last finished a batch or a piece of a registration, Unix time.",
-    "prototype_cache_hits": "Prototypes found on the device, in host memory or on disk.",
+    "prototype_cache_hits": "Prototypes found on the device, in host memory, on disk or with other replicas.",
     "prototype_cache_device_hits": "Prototypes found on the device.",
     "prototype_cache_host_hits": "Prototypes found in host memory.",
     "prototype_cache_disk_hits": "Prototypes found on disk.",
-    "prototype_cache_misses": "Prototypes that had to be made.",
+    "prototype_cache_shared_hits": "Prototypes that another replica had made, found in the database.",
+    "prototype_cache_misses": "Prototypes that had to be made, or waited for while another replica made them.",
     "prototype_cache_evictions": "Prototypes dropped from the device.",
 }
 

@@ -80,6 +80,7 @@ class Loaded:
             "prototype_cache_device_hits": counts.device_hits,
             "prototype_cache_host_hits": counts.host_hits,
             "prototype_cache_disk_hits": counts.disk_hits,
+            "prototype_cache_shared_hits": counts.shared_hits,
             "prototype_cache_misses": counts.misses,
             "prototype_cache_evictions": counts.evictions,
         }
@@ -106,6 +107,7 @@ async def load(
     engine = await run_on_passing_thread(lambda: build(settings))
     # on the CPU the device's memory is the host's: a second copy in it would serve nobody
     host_budget_bytes = 0 if engine.device.startswith("cpu") else settings.prototype_host_bytes
+    backing = await asyncio.to_thread(_backing, settings)
     cache = PrototypeCache(
         settings.data_dir / "prototypes",
         _made_by(engine),
@@ -113,8 +115,8 @@ async def load(
         load=engine.segmenter.load,
         budget_bytes=settings.prototype_cache_bytes,
         host_budget_bytes=host_budget_bytes,
+        shared=None if backing.share is None else backing.share(_made_by(engine)),
     )
-    backing = await asyncio.to_thread(_backing, settings)
     queue = DeviceQueue(engine, settings, metrics, on_death)
     loaded = Loaded(engine, queue, cache, _registry(backing, cache, engine, queue, settings))
     try:

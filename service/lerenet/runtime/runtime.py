@@ -246,6 +246,17 @@ class Runtime:
                 )
                 raise DeadlineExceeded(detail, retry_after_s=self._retry_after_s()) from err
 
+    async def catch_up(self, revision: int) -> None:
+        """Waits until the registry is seen as it is at a revision, or later.
+
+        Raises:
+            RegistryBehind: It is not within two seconds.
+            Loading, Draining, DeviceFailed: Nothing is admitted now.
+        """
+        registry = self.registry
+        with self._in_progress.one_more():
+            await registry.at_least(revision)
+
     def check_room(self, deadline: float) -> None:
         """Refuses images that the device will not come to before a deadline, a monotonic time in seconds.
 

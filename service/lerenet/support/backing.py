@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -12,6 +13,7 @@ from lerenet.errors import ConfigurationError
 from lerenet.support.audit import AuditTrail, Listener, log_change
 from lerenet.support.layout import Layout
 from lerenet.support.ownership import Owners, Ownership
+from lerenet.support.sharing import SharedPrototypes
 from lerenet.support.sqlite import SqliteStore
 from lerenet.support.store import SupportStore
 from lerenet.support.verify import VerifyReport, verify_store
@@ -45,6 +47,7 @@ class Backing:
         trail: Who changed what.
         listeners: Whom a service tells of each change.
         keepers: Those of them that a command tells: it makes nobody an owner, and has no log.
+        share: Where replicas share prototypes, by what made them; None where nobody shares.
     """
 
     store: SupportStore
@@ -52,6 +55,7 @@ class Backing:
     trail: Trail
     listeners: Sequence[Listener]
     keepers: Sequence[Listener]
+    share: Callable[[str], SharedPrototypes] | None = None
 
 
 def open_folder(root: Path, *, may_fall_back: bool = False) -> Backing:
@@ -87,7 +91,8 @@ def open_database(url: str, *, stale_s: float | None = None) -> Backing:
 
     store = postgres.PostgresStore(database, stale_s=postgres.STALE_S if stale_s is None else stale_s)
     # owners and trail are stored with each change
-    return Backing(store, postgres.DatabaseOwnership(database), postgres.DatabaseTrail(database), (log_change,), ())
+    owners, trail = postgres.DatabaseOwnership(database), postgres.DatabaseTrail(database)
+    return Backing(store, owners, trail, (log_change,), (), partial(postgres.DatabasePrototypes, database))
 
 
 def connect(url: str) -> Database:

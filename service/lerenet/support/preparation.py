@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Generic, Protocol, TypeVar
 
-from lerenet.errors import RegistryError, RegistryUnreachable, UnknownClass
+from lerenet.errors import LERENetError, RegistryError, RegistryUnreachable, UnknownClass
 from lerenet.imaging import Image, Shot
 from lerenet.support.answers import RegisteredClass, ResolvedClass, effective_min_score, effective_threshold
 from lerenet.support.damaged import DamagedClasses, class_damaged
@@ -20,6 +21,7 @@ from lerenet.support.lines import StoreLines
 from lerenet.support.material import DecodeImage, Material, read_material
 from lerenet.support.prototypes import PrototypeCache
 from lerenet.support.records import SupportClass
+from lerenet.support.sharing import turn
 from lerenet.support.store import AssessmentRecord, SupportStore
 from lerenet.support.uploads import NO_UPLOADS, Contribution
 
@@ -102,6 +104,19 @@ class Preparation(Generic[Encoding]):
         self._damaged.check(record)
         return await self._flights.run(record.support_digest, partial(self._make_ready, record, added))
 
+    async def warm(self, records: Sequence[SupportClass]) -> int:
+        """Make revisions ready, one after another, as far as they can be; the number of those that are."""
+        # replicas that start together begin with different classes, and so share the work
+        in_turn = records if self._cache.shared is None else random.sample(records, len(records))
+        n_ready = 0
+        for record in in_turn:
+            try:
+                await self.ready(record)
+                n_ready += 1
+            except LERENetError as err:
+                _log.warning("class %s is not ready: %s", record.name, err)
+        return n_ready
+
     @property
     def damaged(self) -> DamagedClasses:
         """Revisions that could not be made ready because of a damaged file."""
@@ -148,20 +163,46 @@ class Preparation(Generic[Encoding]):
         await self._flights.close()
 
     async def _make_ready(self, record: SupportClass, added: Contribution) -> Ready[Encoding]:
-        encoding = await asyncio.to_thread(self._cache.get, record.support_digest)
-        assessment = await self._known_assessment(record.support_digest)
+        digest = record.support_digest
+        encoding = await asyncio.to_thread(self._cache.get, digest)
+        assessment = await self._known_assessment(digest)
         if encoding is None or assessment is None:
-            material = await self._material(record, added)
-            if encoding is None:
-                encoding = await self._encode(material.shots, material.normals)
-                await asyncio.to_thread(self._cache.put, record.support_digest, encoding)
-            if assessment is None:
-                assessed = await self._assess(material.shots, material.normals, encoding)
-                assessment = _record_of(assessed, encoding.scale)
-                await self._keep_assessment(record.support_digest, assessment)
-        self._assessments[record.support_digest] = assessment
+            async with turn(self._cache.shared, digest, partial(self._is_made_elsewhere, digest)):
+                # another replica may have made it before our turn came
+                if encoding is None and await self._is_shared(digest):
+                    encoding = await asyncio.to_thread(self._cache.get, digest)
+                assessment = assessment or await self._known_assessment(digest)
+                encoding, assessment = await self._completed(record, added, encoding, assessment)
+        self._assessments[digest] = assessment
         self._damaged.forget(record)
         return Ready(encoding, assessment)
+
+    async def _is_shared(self, support_digest: str) -> bool:
+        shared = self._cache.shared
+        return shared is not None and await asyncio.to_thread(shared.has, support_digest)
+
+    async def _is_made_elsewhere(self, support_digest: str) -> bool:
+        return await self._is_shared(support_digest) and await self._known_assessment(support_digest) is not None
+
+    async def _completed(
+        self,
+        record: SupportClass,
+        added: Contribution,
+        encoding: Encoding | None,
+        assessment: AssessmentRecord | None,
+    ) -> tuple[Encoding, AssessmentRecord]:
+        """Both, of which one or both may be missing."""
+        if encoding is not None and assessment is not None:
+            return encoding, assessment
+        material = await self._material(record, added)
+        if encoding is None:
+            encoding = await self._encode(material.shots, material.normals)
+            await asyncio.to_thread(self._cache.put, record.support_digest, encoding)
+        if assessment is None:
+            assessed = await self._assess(material.shots, material.normals, encoding)
+            assessment = _record_of(assessed, encoding.scale)
+            await self._keep_assessment(record.support_digest, assessment)
+        return encoding, assessment
 
     async def _known_assessment(self, support_digest: str) -> AssessmentRecord | None:
         known = self._assessments.get(support_digest)

@@ -1,4 +1,4 @@
-"""The prototype cache: support encodings on the device, behind them as bytes in host memory, behind those on disk.
+"""The prototype cache: encodings on the device, behind them as bytes in host memory, on disk, and with other replicas.
 
 A cache and nothing more. Entries are keyed by what makes an encoding (weights, precision, code) and `support_digest`,
 the content of shots and normals, so a changed threshold or description finds its prototypes again, and new weights
@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Generic, Literal, TypeVar
 
 from lerenet.support.files import TEMPORARY, write_atomically
+from lerenet.support.sharing import SharedPrototypes
 from lerenet.support.tiers import Tier
 
 Encoding = TypeVar("Encoding")
@@ -25,7 +26,7 @@ Encoding = TypeVar("Encoding")
 KEPT_WEIGHTS = 2
 """Folders of prototypes that stay: those of the weights in use and of the weights before, for the way back."""
 
-_Found = Literal["device", "host", "disk", "nowhere"]
+_Found = Literal["device", "host", "disk", "shared", "nowhere"]
 _SUFFIX = ".prototypes"
 _DIGEST_BYTES = 32
 _log = logging.getLogger(__name__)
@@ -39,6 +40,7 @@ class CacheCounts:
         device_hits: Found on the device.
         host_hits: Found in host memory.
         disk_hits: Found on disk.
+        shared_hits: Found with other replicas.
         misses: Found nowhere.
         evictions: Dropped from the device.
         n_held: Encodings on the device.
@@ -49,6 +51,7 @@ class CacheCounts:
     device_hits: int = 0
     host_hits: int = 0
     disk_hits: int = 0
+    shared_hits: int = 0
     misses: int = 0
     evictions: int = 0
     n_held: int = 0
@@ -58,7 +61,7 @@ class CacheCounts:
     @property
     def hits(self) -> int:
         """Found anywhere."""
-        return self.device_hits + self.host_hits + self.disk_hits
+        return self.device_hits + self.host_hits + self.disk_hits + self.shared_hits
 
 
 class PrototypeCache(Generic[Encoding]):
@@ -71,6 +74,7 @@ class PrototypeCache(Generic[Encoding]):
         load: The reverse, onto the device; raises ValueError on bytes it cannot read.
         budget_bytes: On the device at most, counted as dumped bytes. The last entry used stays even when larger.
         host_budget_bytes: In host memory at most, as dumped; what the device holds is there too while there is room.
+        shared: Behind all of these, what other replicas have made with the same weights.
     """
 
     def __init__(
@@ -82,7 +86,9 @@ class PrototypeCache(Generic[Encoding]):
         load: Callable[[bytes], Encoding],
         budget_bytes: int,
         host_budget_bytes: int = 0,
+        shared: SharedPrototypes | None = None,
     ) -> None:
+        self.shared = shared
         self._folder = directory / weights_digest
         self._dump = dump
         self._load = load
@@ -102,32 +108,39 @@ class PrototypeCache(Generic[Encoding]):
             return encoding
 
     def get(self, support_digest: str) -> Encoding | None:
-        """The encoding from wherever it is, then on the device. A damaged file is removed and counts as a miss."""
+        """The encoding from wherever it is, then on the device. A damaged file is removed and counts as none."""
         encoding = self.held(support_digest)
         if encoding is not None:
             return encoding
-        with self._lock:
-            payload = self._host.find(support_digest)
-        found: _Found = "disk" if payload is None else "host"
-        payload = payload or self._read(support_digest)
-        encoding = None if payload is None else self._decode(support_digest, payload)
-        if payload is not None and encoding is not None:
-            self._hold(support_digest, encoding, payload)
-        with self._lock:
-            self._found["nowhere" if encoding is None else found] += 1
-        return encoding
+        tiers: dict[_Found, Callable[[str], bytes | None]] = {
+            "host": self._in_host_memory,
+            "disk": self._read,
+            "shared": self._shared_by_others,
+        }
+        for found, find in tiers.items():
+            payload = find(support_digest)
+            encoding = None if payload is None else self._decode(support_digest, payload)
+            if payload is not None and encoding is not None:
+                self._hold(support_digest, encoding, payload)
+                if found == "shared":
+                    self._write(support_digest, payload)
+                self._count(found)
+                return encoding
+        self._count("nowhere")
+        return None
 
     def put(self, support_digest: str, encoding: Encoding) -> None:
-        """Keep an encoding in memory and, where the disk allows, in a file."""
+        """Keep an encoding in memory, in a file where the disk allows, and for other replicas."""
         payload = self._dump(encoding)
         self._hold(support_digest, encoding, payload)
-        try:
-            write_atomically(self._path(support_digest), hashlib.sha256(payload).digest() + payload, self._folder)
-        except OSError as err:
-            _log.warning("prototypes of %s stay in memory only: %s", support_digest[:16], err)
+        self._write(support_digest, payload)
+        if self.shared is not None:
+            self.shared.keep(support_digest, payload)
 
     def retain(self, support_digests: Collection[str]) -> None:
-        """Forget every entry whose content is not named, in memory and on disk."""
+        """Forget every entry whose content is not named, in memory, on disk and for other replicas."""
+        if self.shared is not None:
+            self.shared.retain(support_digests)
         for path in self._folder.glob(f"*{_SUFFIX}"):
             if path.stem not in support_digests:
                 _remove(path)
@@ -144,6 +157,7 @@ class PrototypeCache(Generic[Encoding]):
                 device_hits=found["device"],
                 host_hits=found["host"],
                 disk_hits=found["disk"],
+                shared_hits=found["shared"],
                 misses=found["nowhere"],
                 evictions=device.n_evicted,
                 n_held=len(device),
@@ -153,6 +167,23 @@ class PrototypeCache(Generic[Encoding]):
 
     def _path(self, support_digest: str) -> Path:
         return self._folder / f"{support_digest}{_SUFFIX}"
+
+    def _count(self, found: _Found) -> None:
+        with self._lock:
+            self._found[found] += 1
+
+    def _in_host_memory(self, support_digest: str) -> bytes | None:
+        with self._lock:
+            return self._host.find(support_digest)
+
+    def _shared_by_others(self, support_digest: str) -> bytes | None:
+        return None if self.shared is None else self.shared.find(support_digest)
+
+    def _write(self, support_digest: str, payload: bytes) -> None:
+        try:
+            write_atomically(self._path(support_digest), hashlib.sha256(payload).digest() + payload, self._folder)
+        except OSError as err:
+            _log.warning("prototypes of %s stay in memory only: %s", support_digest[:16], err)
 
     def _read(self, support_digest: str) -> bytes | None:
         path = self._path(support_digest)

@@ -6,13 +6,11 @@ Writes go through the `ClassWriter`, which moves a pointer only once all is made
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Sequence
 from typing import Generic
 
 from lerenet.errors import (
     ClassDamaged,
-    LERENetError,
     NoSupportClasses,
     RegistryError,
     RegistryUnreachable,
@@ -24,6 +22,7 @@ from lerenet.support.audit import Listener
 from lerenet.support.changes import ParameterChanges
 from lerenet.support.damaged import class_damaged
 from lerenet.support.faults import RESTORE
+from lerenet.support.freshness import Freshness
 from lerenet.support.limits import Limits
 from lerenet.support.lines import StoreLines
 from lerenet.support.live import LiveClasses
@@ -37,8 +36,6 @@ from lerenet.support.uploads import NormalUpload, ShotUpload, hash_uploads
 from lerenet.support.writing import ClassWriter
 
 OTHERS_BY_NAME = "Until then frames are looked at for other classes where those are named."
-
-_log = logging.getLogger(__name__)
 
 
 class SupportRegistry(Generic[Encoding]):
@@ -74,6 +71,7 @@ class SupportRegistry(Generic[Encoding]):
     ) -> None:
         self._store = store
         self._lines = StoreLines()
+        self._fresh = Freshness(store, self._lines)
         self._live = LiveClasses(store)
         self._preparation = Preparation(
             store, cache, self._lines, encode=encode, assess=assess, weights_digest=weights_digest, decode=decode
@@ -81,6 +79,7 @@ class SupportRegistry(Generic[Encoding]):
         self._writer = ClassWriter(
             store,
             self._lines,
+            self._fresh,
             self._live,
             self._preparation,
             limits=limits or Limits(),
@@ -187,11 +186,11 @@ class SupportRegistry(Generic[Encoding]):
         Raises:
             UnknownClass: No such class or revision.
         """
-        return await self._preparation.registered(await self._lines.read(self._live.find, reference))
+        return await self._preparation.registered(await self._fresh.read(self._live.find, reference))
 
     async def list(self, cursor: str | None = None, limit: int = 100) -> ClassPage:
         """At most `limit` classes in order of name, from behind the cursor. Assesses nothing: see `is_ready`."""
-        page = await self._lines.read(self._store.page, cursor, limit)
+        page = await self._fresh.read(self._store.page, cursor, limit)
         return ClassPage(await self._preparation.as_they_are(page.classes), page.next)
 
     async def count(self) -> int:
@@ -215,12 +214,12 @@ class SupportRegistry(Generic[Encoding]):
         Raises:
             UnknownClass: No such class, revision or shot.
         """
-        record = await self._lines.read(self._live.find, reference)
+        record = await self._fresh.read(self._live.find, reference)
         return await self._file(record, changes.shot_at(record, index).image_sha256)
 
     async def shot_mask(self, reference: str, index: int) -> ShotFile:
         """The mask of a shot as 1-bit PNG; errors as in `shot_image`."""
-        record = await self._lines.read(self._live.find, reference)
+        record = await self._fresh.read(self._live.find, reference)
         return await self._file(record, changes.shot_at(record, index).mask_sha256)
 
     async def _file(self, record: SupportClass, sha256: str) -> ShotFile:
@@ -243,9 +242,9 @@ class SupportRegistry(Generic[Encoding]):
             ClassDamaged: One of them cannot be used; others can, by their names.
         """
         if references:
-            records = await self._lines.read(self._live.find_all, references)
+            records = await self._fresh.read(self._live.find_all, references)
             return [await self._preparation.resolved(record) for record in records]
-        records = list((await self._lines.read(self._live.read)).values())
+        records = list((await self._fresh.read(self._live.read)).values())
         if self._store.doubtful:
             names = ", ".join(sorted(self._store.doubtful))
             raise ClassDamaged(f"The manifests of these classes are damaged: {names}. {RESTORE} {OTHERS_BY_NAME}")
@@ -253,6 +252,14 @@ class SupportRegistry(Generic[Encoding]):
         if not resolved:
             raise NoSupportClasses("No support class is registered yet. Register one from 1 to 10 marked images first.")
         return resolved
+
+    async def at_least(self, revision: int) -> None:
+        """Wait until whatever is read from now on shows every change up to a revision of the registry.
+
+        Raises:
+            RegistryBehind: It does not come within two seconds.
+        """
+        await self._fresh.at_least(revision)
 
     async def unavailable(self) -> Sequence[str]:
         """Names, in order, of classes that are registered, but found damaged when they were last to be used."""
@@ -265,14 +272,7 @@ class SupportRegistry(Generic[Encoding]):
 
     async def warm(self) -> int:
         """Make what is missing for the current weights, one class after another; the number of classes now ready."""
-        n_ready = 0
-        for record in (await self._lines.read(self._live.read)).values():
-            try:
-                await self._preparation.ready(record)
-                n_ready += 1
-            except LERENetError as err:
-                _log.warning("class %s is not ready: %s", record.name, err)
-        return n_ready
+        return await self._preparation.warm(list((await self._lines.read(self._live.read)).values()))
 
     async def close(self) -> None:
         """Cancel encodings under way, end the worker threads, close the store."""

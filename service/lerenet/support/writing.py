@@ -17,6 +17,7 @@ from lerenet.errors import PreconditionFailed
 from lerenet.support import changes
 from lerenet.support.answers import Change, RegisteredClass
 from lerenet.support.audit import Listener, RegistryChange, Verb, noting
+from lerenet.support.freshness import Freshness
 from lerenet.support.limits import Limits
 from lerenet.support.lines import StoreLines
 from lerenet.support.live import LiveClasses
@@ -37,6 +38,7 @@ class ClassWriter(Generic[Encoding]):
         self,
         store: SupportStore,
         lines: StoreLines,
+        fresh: Freshness,
         live: LiveClasses,
         preparation: Preparation[Encoding],
         *,
@@ -46,6 +48,7 @@ class ClassWriter(Generic[Encoding]):
     ) -> None:
         self._store = store
         self._lines = lines
+        self._fresh = fresh
         self._live = live
         self._preparation = preparation
         self._limits = limits
@@ -68,7 +71,7 @@ class ClassWriter(Generic[Encoding]):
         """
         async with self._turn(name):
             for _ in range(MAX_ATTEMPTS):
-                current = await self._lines.read(self._store.current, name)
+                current = await self._fresh.read(self._store.current, name)
                 draft = derive(current)
                 if draft is current:
                     await self._mend(draft, added)
@@ -84,17 +87,17 @@ class ClassWriter(Generic[Encoding]):
         """Forget a class; raises as the registry's `delete`."""
         async with self._turn(name):
             for _ in range(MAX_ATTEMPTS):
-                current = changes.required(name, await self._lines.read(self._store.current, name), if_match)
+                current = changes.required(name, await self._fresh.read(self._store.current, name), if_match)
                 change = RegistryChange("delete", name, current.revision, None)
                 delete = partial(self._store.delete, name, expected=current.revision)
-                if await self._lines.write(noting(change, delete, self._listeners)):
+                if await self._fresh.write(noting(change, delete, self._listeners)):
                     await self._preparation.forget_unused()
                     return
             raise PreconditionFailed(f"Class {name!r} was changed {MAX_ATTEMPTS} times meanwhile. Try again.")
 
     async def _mend(self, record: SupportClass, added: Contribution) -> None:
         """Give a class that is sent again the files it has lost meanwhile."""
-        await self._lines.write(self._store.mend, added.blobs)
+        await self._fresh.write(self._store.mend, added.blobs)
         self._preparation.damaged.forget(record)
 
     async def _commit(
@@ -106,7 +109,7 @@ class ClassWriter(Generic[Encoding]):
         commit = partial(self._store.commit, draft, added.blobs, expected=before, limits=self._limits)
         with self._preparation.expecting(draft):
             ready = await self._preparation.ready(draft, added)
-            is_stored = await self._lines.write(noting(change, commit, self._listeners))
+            is_stored = await self._fresh.write(noting(change, commit, self._listeners))
         if not is_stored:
             return None  # and forget nothing: the next attempt probably needs the same prototypes
         await self._preparation.forget_unused()

@@ -12,7 +12,7 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.routing import APIRoute
 
 from lerenet import errors
-from lerenet.api.dependencies import ReadyRuntimeDep
+from lerenet.api.dependencies import AtLeast, ReadyRuntimeDep
 from lerenet.api.disconnection import unless_gone
 from lerenet.api.documents import (
     BODIES,
@@ -33,7 +33,7 @@ from lerenet.errors import LimitExceeded, MalformedRequest, NotAcceptable
 from lerenet.observability import current_request_id
 from lerenet.runtime import Runtime, Work
 
-router = APIRouter(tags=["segment"])
+router = APIRouter(tags=["segment"], dependencies=[AtLeast])
 
 ANSWER = json_answer("What was found", RESULT_EXAMPLE, ("X-Classes", "X-Revisions", "X-Scores"))
 ANSWER["content"][PNG] = png_answer()

@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Path, Query, Request, Response
 
 from lerenet import errors
-from lerenet.api.dependencies import IfMatch, IfNoneMatch, NoQuery, ReadyRuntimeDep
+from lerenet.api.dependencies import AtLeast, IfMatch, IfNoneMatch, NoQuery, ReadyRuntimeDep
 from lerenet.api.documents import (
     BODIES,
     CLASS_EXAMPLE,
@@ -33,7 +33,7 @@ from lerenet.api.schemas import ClassList, SupportClassBody
 from lerenet.imaging import image_type
 from lerenet.support import Change, RegisteredClass
 
-router = APIRouter(tags=["support"])
+router = APIRouter(tags=["support"], dependencies=[AtLeast])
 
 Name = Annotated[str, Path(description="Name of the class", examples=["scratches"])]
 Reference = Annotated[str, Path(description="`name`, or `name@revision` for one of the last 20 revisions")]

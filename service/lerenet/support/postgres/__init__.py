@@ -6,6 +6,7 @@
 from lerenet.support.postgres.check import check_database
 from lerenet.support.postgres.database import Database
 from lerenet.support.postgres.ownership import DatabaseOwnership
+from lerenet.support.postgres.prototypes import DatabasePrototypes
 from lerenet.support.postgres.schema import SCHEMA_VERSION, migrate
 from lerenet.support.postgres.store import STALE_S, PostgresStore
 from lerenet.support.postgres.trail import DatabaseTrail
@@ -15,6 +16,7 @@ __all__ = [
     "STALE_S",
     "Database",
     "DatabaseOwnership",
+    "DatabasePrototypes",
     "DatabaseTrail",
     "PostgresStore",
     "check_database",

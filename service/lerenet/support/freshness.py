@@ -1,0 +1,130 @@
+"""How new a view of the registry is: the number an answer is good for, and waiting until a number is reached.
+
+The number is the store's generation, which the API calls the registry's revision. A write is dated after it is stored,
+a read before it looks: whoever has seen a number and asks for at least that much finds what they wrote.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar, copy_context
+from dataclasses import dataclass
+from typing import ParamSpec, TypeVar
+
+from lerenet.errors import RegistryBehind, RegistryError
+from lerenet.support.flights import SingleFlight
+from lerenet.support.lines import StoreLines
+from lerenet.support.store import SupportStore
+
+Arguments = ParamSpec("Arguments")
+Returned = TypeVar("Returned")
+
+WAIT_S = 2.0
+"""How long a request waits for a view that is new enough, in seconds."""
+
+STEP_S = 0.05
+RETRY_AFTER_S = 1.0
+
+
+@dataclass
+class _Sight:
+    """The number that the current request has seen, if it has looked."""
+
+    revision: int | None = None
+
+
+_current: ContextVar[_Sight | None] = ContextVar("lerenet_registry_revision", default=None)
+
+
+@contextmanager
+def watched() -> Iterator[None]:
+    """Remembers, for everything below, which revision of the registry is seen."""
+    token = _current.set(_Sight())
+    try:
+        yield
+    finally:
+        _current.reset(token)
+
+
+def seen_revision() -> int | None:
+    """The registry's revision that the current request has seen last; None when it has not looked, or is not watched.
+
+    What was read shows every change up to it, and what was written is among those.
+    """
+    sight = _current.get()
+    return None if sight is None else sight.revision
+
+
+class Freshness:
+    """Dates what is read from a store and written to it. Belongs to one event loop.
+
+    Args:
+        store: Whose generation counts.
+        lines: The threads on which it is met.
+    """
+
+    def __init__(self, store: SupportStore, lines: StoreLines) -> None:
+        self._store = store
+        self._lines = lines
+        self._known = 0
+        self._questions: SingleFlight[int] = SingleFlight()  # a crowd that waits must not fill the line of reads
+
+    async def read(
+        self, call: Callable[Arguments, Returned], *args: Arguments.args, **kwargs: Arguments.kwargs
+    ) -> Returned:
+        """Run a reading call in its turn, dated before it looks."""
+
+        def dated() -> Returned:
+            self._note(self._store.generation())
+            return call(*args, **kwargs)
+
+        return await self._lines.read(copy_context().run, dated)
+
+    async def write(
+        self, call: Callable[Arguments, Returned], *args: Arguments.args, **kwargs: Arguments.kwargs
+    ) -> Returned:
+        """Run a writing call in its turn, dated after it has written."""
+
+        def dated() -> Returned:
+            written = call(*args, **kwargs)
+            with suppress(RegistryError):  # what is stored is stored, whatever becomes of the store meanwhile
+                self._note(self._store.refresh())
+            return written
+
+        return await self._lines.write(copy_context().run, dated)
+
+    async def at_least(self, revision: int) -> None:
+        """Wait until whatever is read from now on shows every change up to a revision; no cost when it does already.
+
+        Raises:
+            RegistryBehind: It did not within `WAIT_S`.
+        """
+        until = time.monotonic() + WAIT_S
+        known = self._known
+        while known < revision:
+            known = await self._questions.run("generation", self._refreshed)
+            if known < revision:
+                if time.monotonic() >= until:
+                    raise _behind(known, revision)
+                await asyncio.sleep(STEP_S)
+
+    async def _refreshed(self) -> int:
+        self._known = await self._lines.read(self._store.refresh)
+        return self._known
+
+    def _note(self, revision: int) -> None:
+        self._known = revision
+        sight = _current.get()
+        if sight is not None:
+            sight.revision = revision
+
+
+def _behind(known: int, wanted: int) -> RegistryBehind:
+    detail = (
+        f"the registry is at revision {known} here, and the request asks for {wanted} at least: ask again. Where the"
+        " registry was restored from a backup or replaced it counts lower than before: forget the number, and read anew"
+    )
+    return RegistryBehind(detail, retry_after_s=RETRY_AFTER_S)

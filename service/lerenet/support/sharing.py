@@ -1,0 +1,77 @@
+"""Prototypes that replicas share: what one has made, the others find; what one is making, they wait for.
+
+A cache behind the caches of each replica. Nothing that happens to it is an error: it costs an encoding.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from contextlib import asynccontextmanager
+from typing import Literal, Protocol
+
+Claim = Literal["ours", "others", "unknown"]
+"""Who makes the prototypes of a content now: we; another replica; nobody can say, so each makes its own."""
+
+WAIT_S = 60.0
+"""Longest wait for another replica, in seconds; then a slow one, or one that is lost unnoticed, is not waited for."""
+
+STEP_S = (0.1, 0.4)
+"""Shortest and longest time between two looks, in seconds. Which it is is left to chance: a fleet must not march."""
+
+
+class SharedPrototypes(Protocol):
+    """Dumped prototypes of one `made_by` (weights, precision and code), by support digest.
+
+    Blocking and safe to call from several threads. No method raises: what fails is not there.
+    """
+
+    def find(self, support_digest: str) -> bytes | None:
+        """What was kept, checked against its digest; None when it is not there or damaged."""
+
+    def has(self, support_digest: str) -> bool:
+        """Whether something is kept; cheaper than `find`."""
+
+    def keep(self, support_digest: str, payload: bytes) -> None:
+        """Keep prototypes, instead of any before them."""
+
+    def retain(self, support_digests: Collection[str]) -> None:
+        """Forget what is of no named content, unless it is so new that its revision may not be stored yet."""
+
+    def claim(self, support_digest: str) -> Claim:
+        """Try to be the one who makes it; whoever tries calls `release` in the end. A dead claimant's claim ends."""
+
+    def release(self, support_digest: str) -> None:
+        """Claim and try no more."""
+
+
+@asynccontextmanager
+async def turn(
+    shared: SharedPrototypes | None,
+    support_digest: str,
+    is_made: Callable[[], Awaitable[bool]],
+    *,
+    wait_s: float = WAIT_S,
+) -> AsyncIterator[None]:
+    """Everything below makes prototypes, unless they are there: one replica at a time, as far as can be told.
+
+    Args:
+        shared: Where claims are laid; None without other replicas.
+        support_digest: The content.
+        is_made: Whether another replica has finished, so that nobody need wait for anybody.
+        wait_s: For another replica at most, in seconds.
+    """
+    if shared is None:
+        yield
+        return
+    try:
+        until = time.monotonic() + wait_s
+        while await asyncio.to_thread(shared.claim, support_digest) == "others" and time.monotonic() < until:
+            await asyncio.sleep(random.uniform(*STEP_S))  # noqa: S311 (no secret)
+            if await is_made():
+                break
+        yield
+    finally:
+        await asyncio.to_thread(shared.release, support_digest)

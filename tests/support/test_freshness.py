@@ -1,0 +1,128 @@
+"""Reads of a replica that lags behind what others write."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from lerenet.errors import NoSupportClasses, RegistryBehind, RegistryError, RegistryReadOnly
+from lerenet.support import SqliteStore, SupportRegistry, seen_revision, watched
+from support.classes import LIMITS, CountingNetwork, Encoded, commit, prototype_cache, shots
+
+
+class LaggingStore(SqliteStore):
+    """Hears of what other processes write only when it is refreshed, and then once `n_late` refreshes have passed."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self.n_late = 0
+        self.n_refreshed = 0
+        self.fault: RegistryError | None = None
+        self._seen = super().generation(), super().pointers()
+
+    def generation(self) -> int:
+        return self._seen[0]
+
+    def pointers(self) -> tuple[int, dict[str, str]]:
+        return self._seen[1]
+
+    def refresh(self) -> int:
+        self.n_refreshed += 1
+        if self.fault is not None:
+            raise self.fault
+        if self.n_refreshed > self.n_late:
+            self._seen = super().generation(), super().pointers()
+        return self.generation()
+
+
+@pytest.fixture
+def lagging(root: Path) -> LaggingStore:
+    return LaggingStore(root)
+
+
+@pytest.fixture
+async def replica(root: Path, lagging: LaggingStore) -> AsyncIterator[SupportRegistry[Encoded]]:
+    network = CountingNetwork()
+    opened = SupportRegistry(
+        lagging,
+        prototype_cache(root),
+        encode=network.encode,
+        assess=network.assess,
+        weights_digest="w1",
+        limits=LIMITS,
+    )
+    yield opened
+    await opened.close()
+
+
+async def test_a_lagging_replica_shows_what_it_is_asked_for(
+    replica: SupportRegistry[Encoded], store: SqliteStore
+) -> None:
+    commit(store, "pits", 1)
+    with pytest.raises(NoSupportClasses):
+        await replica.resolve()
+
+    await replica.at_least(store.generation())
+
+    assert [each.record.name for each in await replica.resolve()] == ["pits"]
+
+
+async def test_a_replica_is_asked_until_it_has_caught_up(
+    replica: SupportRegistry[Encoded], store: SqliteStore, lagging: LaggingStore
+) -> None:
+    commit(store, "pits", 1)
+    lagging.n_late = 2
+    await replica.at_least(1)
+    assert lagging.n_refreshed == 3
+
+
+async def test_a_view_that_is_new_enough_costs_no_look_at_the_source(
+    replica: SupportRegistry[Encoded], store: SqliteStore, lagging: LaggingStore
+) -> None:
+    commit(store, "pits", 1)
+    await replica.at_least(1)
+    await replica.resolve()
+    await replica.at_least(1)
+    assert lagging.n_refreshed == 1
+
+
+async def test_a_replica_that_never_catches_up_says_so(replica: SupportRegistry[Encoded]) -> None:
+    with pytest.raises(RegistryBehind, match=r"revision 0 here.* asks for 9 at least.*restored from a backup"):
+        await replica.at_least(9)
+
+
+async def test_what_a_lagging_replica_reads_is_dated_by_its_view(
+    replica: SupportRegistry[Encoded], store: SqliteStore
+) -> None:
+    commit(store, "pits", 1)
+    with watched():
+        await replica.list()
+        assert seen_revision() == 0
+
+
+async def test_what_a_lagging_replica_writes_is_dated_by_the_source(
+    replica: SupportRegistry[Encoded], store: SqliteStore
+) -> None:
+    commit(store, "pits", 1)
+    with watched():
+        await replica.create("scratches", shots(2))
+        assert seen_revision() == store.generation() == 2
+
+
+async def test_a_write_stands_when_the_source_is_lost_behind_it(
+    replica: SupportRegistry[Encoded], store: SqliteStore, lagging: LaggingStore
+) -> None:
+    lagging.fault = RegistryReadOnly("gone")
+    change = await replica.create("scratches", shots(2))
+    assert store.current("scratches") == change.registered.record
+
+
+async def test_requests_do_not_see_what_others_have_seen(
+    replica: SupportRegistry[Encoded],
+) -> None:
+    with watched():
+        await replica.list()
+    with watched():
+        assert seen_revision() is None
