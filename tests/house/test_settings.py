@@ -53,6 +53,8 @@ def test_an_override_comes_before_the_environment(monkeypatch: pytest.MonkeyPatc
         ("LERENET_ROOT_PATH", "lerenet", "LERENET_ROOT_PATH"),
         ("LERENET_LABEL_STUDIO_URL", "label-studio:8080", "http://HOST"),
         ("LERENET_LABEL_STUDIO_URL", "http://me:secret@label-studio", "http://HOST"),  # pragma: allowlist secret
+        ("LERENET_DATABASE_URL", "mysql://me:secret@db/lerenet", "postgresql://USER"),  # pragma: allowlist secret
+        ("LERENET_DATABASE_STALE_S", "0", "LERENET_DATABASE_STALE_S"),
         ("LERENET_MAX_HELD_PIXELS", "1000", "LERENET_MAX_IMAGE_PIXELS"),
     ],
 )
@@ -61,8 +63,10 @@ def test_a_value_that_cannot_be_is_refused_by_name(
 ) -> None:
     monkeypatch.setenv(variable, value)
 
-    with pytest.raises(ConfigurationError, match=named):
+    with pytest.raises(ConfigurationError, match=named) as refused:
         load_settings()
+
+    assert "secret" not in str(refused.value)
 
 
 def test_an_unknown_field_is_refused() -> None:

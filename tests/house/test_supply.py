@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 from packaging.requirements import Requirement
@@ -23,6 +24,11 @@ def pinned(lock: Path) -> dict[str, str]:
     return {canonicalize_name(block.split("==")[0]): block for block in blocks}
 
 
+def in_the_image(project: dict[str, Any]) -> list[str]:
+    extras = project["optional-dependencies"]
+    return [*project["dependencies"], *(line for extra in ("serve", "otel", "postgres") for line in extras[extra])]
+
+
 @pytest.mark.parametrize("lock", LOCKS, ids=lambda path: path.name)
 def test_every_locked_package_has_its_release_and_hashes(lock: Path) -> None:
     assert pinned(lock)
@@ -38,8 +44,7 @@ def test_a_lock_names_no_place(lock: Path) -> None:
 
 def test_what_the_service_asks_for_is_locked_but_for_torch() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    extras = project["optional-dependencies"]
-    asked = [Requirement(line) for line in [*project["dependencies"], *extras["serve"], *extras["otel"]]]
+    asked = [Requirement(line) for line in in_the_image(project)]
     names = {canonicalize_name(each.name) for each in asked} - {"lerenet"}
 
     assert names - pinned(LOCKS[0]).keys() == {"torch"}
@@ -48,10 +53,9 @@ def test_what_the_service_asks_for_is_locked_but_for_torch() -> None:
 
 def test_what_is_locked_is_what_is_asked_for() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    extras = project["optional-dependencies"]
     locked = pinned(LOCKS[0])
 
-    for line in [*project["dependencies"], *extras["serve"], *extras["otel"]]:
+    for line in in_the_image(project):
         asked = Requirement(line)
         name = canonicalize_name(asked.name)
         if name in locked:

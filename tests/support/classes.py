@@ -133,11 +133,12 @@ def open_registry(
     weights: str = "w1",
     limits: Limits = LIMITS,
     may_fall_back: bool = False,
+    store: SupportStore | None = None,
     **options: Any,
 ) -> SupportRegistry[Encoded]:
-    """A registry of fakes over a real store; `options` are further arguments of it."""
+    """A registry of fakes over a real store, one in `root` unless given; `options` are further arguments of it."""
     return SupportRegistry(
-        SqliteStore(root, may_fall_back=may_fall_back),
+        store or SqliteStore(root, may_fall_back=may_fall_back),
         prototype_cache(root, weights),
         encode=network.encode,
         assess=network.assess,

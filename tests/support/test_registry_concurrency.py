@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -8,8 +9,23 @@ import pytest
 from lerenet.errors import ClassExists, PreconditionFailed, UnknownClass
 from lerenet.support import Change, ParameterChanges, SupportRegistry
 from support.classes import CountingNetwork, Encoded, files_under, open_registry, shots
+from support.stores import Place, open_store
 
 Registry = SupportRegistry[Encoded]
+
+
+@pytest.fixture(params=["folder", "database"])
+def place(request: pytest.FixtureRequest) -> Place:
+    """Where the store lies."""
+    found: Place = request.getfixturevalue("root" if request.param == "folder" else "database_url")
+    return found
+
+
+@pytest.fixture
+async def registry(root: Path, place: Place, network: CountingNetwork) -> AsyncIterator[Registry]:
+    opened = open_registry(root, network, store=open_store(place))
+    yield opened
+    await opened.close()
 
 
 async def until(network: CountingNetwork, n_encoded: int) -> None:
@@ -98,8 +114,9 @@ async def test_one_of_many_writes_at_one_revision_wins(registry: Registry) -> No
     assert sum(isinstance(outcome, PreconditionFailed) for outcome in outcomes) == 19
 
 
-async def test_writers_in_two_processes_lose_nothing(root: Path, network: CountingNetwork) -> None:
-    one, two = open_registry(root, network), open_registry(root, CountingNetwork())
+async def test_writers_in_two_processes_lose_nothing(root: Path, place: Place, network: CountingNetwork) -> None:
+    one = open_registry(root, network, store=open_store(place))
+    two = open_registry(root, CountingNetwork(), store=open_store(place))
     await one.create("a", shots(0))
     await asyncio.gather(*((one, two)[seed % 2].append("a", shots(seed)) for seed in range(1, 7)))
     assert len((await one.get("a")).record.shots) == 7
@@ -107,10 +124,13 @@ async def test_writers_in_two_processes_lose_nothing(root: Path, network: Counti
     await two.close()
 
 
-async def test_write_starts_again_when_another_process_was_quicker(root: Path, network: CountingNetwork) -> None:
+async def test_write_starts_again_when_another_process_was_quicker(
+    root: Path, place: Place, network: CountingNetwork
+) -> None:
     network.gate = asyncio.Event()
     network.gate.set()
-    one, two = open_registry(root, network), open_registry(root, CountingNetwork())
+    one = open_registry(root, network, store=open_store(place))
+    two = open_registry(root, CountingNetwork(), store=open_store(place))
     await one.create("a", shots(0))
     network.gate.clear()
     slow = asyncio.create_task(one.append("a", shots(1)))

@@ -66,7 +66,7 @@ async def held_up(replica: Replica) -> tuple[asyncio.Event, asyncio.Task[object]
     async with asyncio.timeout(DEADLINE_S):
         while not replica.network.n_encoded:
             await asyncio.sleep(0.001)
-    return replica.network.gate, working  # type: ignore[return-value]
+    return replica.network.gate, working
 
 
 async def test_a_replica_makes_nothing_that_another_has_made(replicas: tuple[Replica, Replica]) -> None:
@@ -157,6 +157,20 @@ async def test_a_replica_goes_on_when_the_one_it_waits_for_fails(replicas: tuple
         await working
     assert [each.record.name for each in await waiting] == ["pits"]
     assert second.made == (1, 1)
+
+
+async def test_replicas_that_start_together_make_each_class_once(replicas: tuple[Replica, Replica]) -> None:
+    first, second = replicas
+    for number in range(4):
+        commit(first.store, f"class{number}", number)
+    await second.registry.at_least(4)
+
+    n_ready = await asyncio.gather(first.registry.warm(), second.registry.warm())
+
+    assert tuple(n_ready) == (4, 4)
+
+    assert first.network.n_encoded + second.network.n_encoded == 4
+    assert first.network.n_assessed + second.network.n_assessed == 4
 
 
 async def test_a_replica_without_the_others_makes_its_own(replicas: tuple[Replica, Replica], database_url: str) -> None:

@@ -31,9 +31,17 @@ class Features:
         return sum(tensor.nbytes for tensor in (*self.maps, *self.shared.values()))
 
     def select(self, index: Tensor) -> Features:
-        """Gather images along the leading axis: index (P,) int64, repeats allowed; gradients flow."""
-        return Features(
-            tuple(m.index_select(0, index) for m in self.maps),
-            self.size,
-            {name: term.index_select(0, index) for name, term in self.shared.items()},
-        )
+        """Gather images along the leading axis: index (P,) int64, repeats allowed; gradients flow.
+
+        Layouts stay. What belongs to a single image is not copied: every pair sees the same memory.
+        """
+        maps = tuple(_gathered(each, index) for each in self.maps)
+        return Features(maps, self.size, {name: _gathered(term, index) for name, term in self.shared.items()})
+
+
+def _gathered(term: Tensor, index: Tensor) -> Tensor:
+    if len(term) == 1:
+        return term.expand(len(index), *term.shape[1:])
+    if term.ndim == 4:  # index_select forgets that channels come last
+        return term.movedim(1, -1).index_select(0, index).movedim(-1, 1)
+    return term.index_select(0, index)

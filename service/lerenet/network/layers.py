@@ -38,7 +38,7 @@ class ResidualBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """See the class."""
         x = self.down(x)
-        return F.relu(self.second(self.first(x)) + self.shortcut(x))
+        return F.relu(self.second(self.first(x)).add_(self.shortcut(x)), inplace=True)
 
 
 def full_precision(like: Tensor) -> torch.autocast:
@@ -52,6 +52,12 @@ def full_precision(like: Tensor) -> torch.autocast:
 def on_grid(cells: Tensor, reference: Tensor) -> Tensor:
     """Cells (..., h * w) back on the grid (..., h, w) of `reference`."""
     return cells.reshape(*cells.shape[:-1], *reference.shape[-2:])
+
+
+def as_map(cells: Tensor, reference: Tensor) -> Tensor:
+    """Cells (P, h * w, C) as a map (P, C, h, w) on the grid of `reference`, channels last and without a copy."""
+    grid: Tensor = cells.unflatten(1, reference.shape[-2:])
+    return grid.permute(0, 3, 1, 2)
 
 
 def resized_to(maps: Tensor, reference: Tensor) -> Tensor:

@@ -96,7 +96,7 @@ def open_database(url: str, *, stale_s: float | None = None) -> Backing:
 
 
 def connect(url: str) -> Database:
-    """The way to a database; raises ConfigurationError as `open_database`."""
+    """The way to a database; raises as `open_database`."""
     try:
         from lerenet.support.postgres import Database  # noqa: PLC0415 (an extra)
     except ImportError as err:

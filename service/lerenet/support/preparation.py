@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Generic, Protocol, TypeVar
 
-from lerenet.errors import RegistryError, RegistryUnreachable, UnknownClass
+from lerenet.errors import LERENetError, RegistryError, RegistryUnreachable, UnknownClass
 from lerenet.imaging import Image, Shot
 from lerenet.support.answers import RegisteredClass, ResolvedClass, effective_min_score, effective_threshold
 from lerenet.support.damaged import DamagedClasses, class_damaged
@@ -103,10 +104,18 @@ class Preparation(Generic[Encoding]):
         self._damaged.check(record)
         return await self._flights.run(record.support_digest, partial(self._make_ready, record, added))
 
-    @property
-    def is_shared(self) -> bool:
-        """Whether other replicas make the same things."""
-        return self._cache.shared is not None
+    async def warm(self, records: Sequence[SupportClass]) -> int:
+        """Make revisions ready, one after another, as far as they can be; the number of those that are."""
+        # replicas that start together begin with different classes, and so share the work
+        in_turn = records if self._cache.shared is None else random.sample(records, len(records))
+        n_ready = 0
+        for record in in_turn:
+            try:
+                await self.ready(record)
+                n_ready += 1
+            except LERENetError as err:
+                _log.warning("class %s is not ready: %s", record.name, err)
+        return n_ready
 
     @property
     def damaged(self) -> DamagedClasses:

@@ -6,14 +6,11 @@ Writes go through the `ClassWriter`, which moves a pointer only once all is made
 from __future__ import annotations
 
 import asyncio
-import logging
-import random
 from collections.abc import Sequence
 from typing import Generic
 
 from lerenet.errors import (
     ClassDamaged,
-    LERENetError,
     NoSupportClasses,
     RegistryError,
     RegistryUnreachable,
@@ -39,8 +36,6 @@ from lerenet.support.uploads import NormalUpload, ShotUpload, hash_uploads
 from lerenet.support.writing import ClassWriter
 
 OTHERS_BY_NAME = "Until then frames are looked at for other classes where those are named."
-
-_log = logging.getLogger(__name__)
 
 
 class SupportRegistry(Generic[Encoding]):
@@ -277,17 +272,7 @@ class SupportRegistry(Generic[Encoding]):
 
     async def warm(self) -> int:
         """Make what is missing for the current weights, one class after another; the number of classes now ready."""
-        n_ready = 0
-        records = list((await self._lines.read(self._live.read)).values())
-        if self._preparation.is_shared:
-            random.shuffle(records)  # replicas that start together begin with different classes, and share the work
-        for record in records:
-            try:
-                await self._preparation.ready(record)
-                n_ready += 1
-            except LERENetError as err:
-                _log.warning("class %s is not ready: %s", record.name, err)
-        return n_ready
+        return await self._preparation.warm(list((await self._lines.read(self._live.read)).values()))
 
     async def close(self) -> None:
         """Cancel encodings under way, end the worker threads, close the store."""

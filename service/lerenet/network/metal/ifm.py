@@ -41,7 +41,8 @@ class IFM(nn.Module):
 
     def forward(self, mpr: Tensor, mpe: Tensor, prior: Tensor, size: tuple[int, int]) -> Tensor:
         """Maps (P, ·, H/4, W/4) to logits (P, 2, H, W) for `size` = (H, W)."""
-        z = self.reduce(torch.cat([mpr, mpe, prior.to(mpr.dtype)], dim=1))
+        signals = (mpr, mpe, prior.to(mpr.dtype, memory_format=torch.channels_last))
+        z = self.reduce(torch.cat(signals, dim=1))
         z = self.refine(z)
         z = self.finish(z + resized_to(self.coarse(z), z))
         logits = F.pixel_shuffle(self.classify(z), _UPSCALE)

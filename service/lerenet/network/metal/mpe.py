@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from lerenet.network.encoding import SupportEncoding
 from lerenet.network.features import Features
-from lerenet.network.layers import on_grid
+from lerenet.network.layers import as_map
 from lerenet.network.metal.names import BACKGROUND, FOREGROUND
 
 
@@ -41,17 +41,15 @@ class MPE(nn.Module):
         foreground, background = encoding.tensors[FOREGROUND], encoding.tensors[BACKGROUND]
         gate = self.gate(torch.cat([foreground, background], dim=1))
         finest = query.maps[0]
-        cells = finest.flatten(2)  # (P, C, n)
+        cells = finest.flatten(2).mT  # (P, n, C)
         to_class = self._weights(foreground * gate)
         to_contrast = self._weights((foreground - background) * gate)
         attention = (self.spatial * foreground * gate)[:, None]
         weights = torch.cat([to_class, to_contrast, attention], dim=1).to(cells.dtype)
-        excited = weights @ cells  # (P, 2 h + 1, n)
+        excited = cells @ weights.mT  # (P, n, 2 h + 1)
         h = to_class.shape[1]
-        bias = self.project.bias[:, None]
-        class_response = (excited[:, :h] + bias) * torch.sigmoid(excited[:, -1:])
-        response = torch.cat([class_response, excited[:, h : 2 * h] + bias], dim=1)
-        return on_grid(response, finest)
+        class_response = (excited[..., :h] + self.project.bias) * torch.sigmoid(excited[..., -1:])
+        return as_map(torch.cat([class_response, excited[..., h : 2 * h] + self.project.bias], dim=2), finest)
 
     def _weights(self, scale: Tensor) -> Tensor:
         """The projection (h, C) with its inputs scaled by (P, C): (P, h, C)."""

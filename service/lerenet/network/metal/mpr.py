@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from lerenet.network.encoding import SupportEncoding
 from lerenet.network.features import Features
-from lerenet.network.layers import MOMENTUM, full_precision, on_grid
+from lerenet.network.layers import MOMENTUM, as_map, full_precision
 from lerenet.network.metal.names import FINEST, NODES, descriptor
 
 QUERY_NODES = "mpr_nodes"
@@ -66,9 +66,9 @@ class MPR(nn.Module):
         nodes = torch.cat([encoding.tensors[NODES], query.shared[QUERY_NODES]], dim=2)
         related = nodes + self.adjacency(nodes.mT).mT
         merged = self.merge(self.state_update(related.relu()).mT).mT  # (P, V, V)
-        reasoned = merged @ query.shared[_ASSIGNMENTS]
+        reasoned = query.shared[_ASSIGNMENTS].mT @ merged.mT  # (P, n, V)
         passed_on = query.shared[_PASSED_ON]
-        written = self.norm(self.expand(on_grid(reasoned, passed_on).to(passed_on.dtype)))
+        written = self.norm(self.expand(as_map(reasoned, passed_on).to(passed_on.dtype)))
         return passed_on + cast(Tensor, written)
 
     def _project(self, cells: Tensor) -> tuple[Tensor, Tensor]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import cast
 
 import torch
@@ -13,6 +14,9 @@ from lerenet.network.layers import full_precision, on_grid, resized_to
 from lerenet.network.metal.descriptors import Descriptors
 from lerenet.network.metal.discriminant import Discriminant
 from lerenet.network.metal.names import FINEST, PROTOTYPES, background_bank, descriptor, foreground_bank
+
+_PRODUCTS = 1 << 19
+"""Of cells and descriptors at a time on a CPU: 2 MiB, which stay in its cache until the largest are found."""
 
 
 class Prior(nn.Module):
@@ -57,24 +61,43 @@ class Prior(nn.Module):
 
 
 def _best_of_halves(bank: Tensor, cells: Tensor) -> tuple[Tensor, Tensor]:
-    first, second = bank.chunk(2, dim=1)
-    return _best_cosine(first, cells), _best_cosine(second, cells)
+    """A bank (P, 2 m, d) against descriptors (P, d, h, w): the largest cosine per cell to each half, (P, h, w) both."""
+    halves: Sequence[Tensor]
+    if torch.is_grad_enabled():
+        halves = [_learning_cosine(half, cells.flatten(2)) for half in bank.chunk(2, dim=1)]
+    else:
+        halves = _largest_cosines(bank, cells.flatten(2).mT)
+    first, second = (on_grid(half, cells) for half in halves)
+    return first, second
+
+
+def _largest_cosines(bank: Tensor, cells: Tensor) -> Sequence[Tensor]:
+    """A bank (P, 2 m, d) against cells (P, n, d): the largest cosine per cell, (P, n) for each half."""
+    if cells.is_cuda:
+        return _largest_of_halves(cells @ bank.mT).unbind(-1)
+    n_cells = max(1, _PRODUCTS // bank.shape[1])
+    pairs = zip(cells, bank, strict=True)
+    found = [[_largest_of_halves(some @ own.mT) for some in each.split(n_cells)] for each, own in pairs]
+    return torch.stack([torch.cat(parts) for parts in found]).unbind(-1)
+
+
+def _largest_of_halves(cosines: Tensor) -> Tensor:
+    """(..., 2 m) to (..., 2)."""
+    largest: Tensor = cosines.unflatten(-1, (2, -1)).amax(-1)
+    return largest
+
+
+def _learning_cosine(bank: Tensor, cells: Tensor) -> Tensor:
+    """Half a bank (P, m, d) against cells (P, d, n): the largest cosine per cell, (P, n).
+
+    Only the best descriptor of each cell learns: the full similarity matrix is not kept for the way back.
+    """
+    with torch.no_grad():
+        best = (bank @ cells).argmax(1)
+    nearest = bank.gather(1, best[..., None].expand(-1, -1, bank.shape[2]))
+    return (nearest * cells.mT).sum(2)
 
 
 def _to_prototypes(query: Features, encoding: SupportEncoding) -> Tensor:
     cells = query.shared[descriptor(FINEST)]
     return on_grid(encoding.tensors[PROTOTYPES] @ cells.flatten(2), cells)
-
-
-def _best_cosine(bank: Tensor, cells: Tensor) -> Tensor:
-    """A bank (P, n, d) against descriptors (P, d, h, w): the largest cosine per cell, (P, h, w)."""
-    flat = cells.flatten(2)
-    if torch.is_grad_enabled():
-        # Only the best descriptor of each cell learns: the full similarity matrix is not kept for the way back.
-        with torch.no_grad():
-            best = (bank @ flat).argmax(1)
-        nearest = bank.gather(1, best[..., None].expand(-1, -1, bank.shape[2]))
-        cosine = (nearest * flat.mT).sum(2)
-    else:
-        cosine = (bank @ flat).amax(1)
-    return on_grid(cosine, cells)

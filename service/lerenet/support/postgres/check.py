@@ -9,7 +9,7 @@ from lerenet.support.postgres.database import Connection, Database
 from lerenet.support.postgres.statements import damaged_blobs, parsed
 from lerenet.support.verify import VerifyReport
 
-_BATCH = 50
+_BATCH = 10
 """Blobs that the server hashes in one statement, which must end in time."""
 
 
@@ -22,11 +22,9 @@ def check_database(database: Database) -> VerifyReport:
     with database.connection() as connection:
         problems = [*_record_problems(connection), *_blob_problems(connection)]
         leftovers = [f"Blob {sha256} is used by nobody." for sha256 in _unused(connection)]
-        counts = [
-            connection.execute(f"SELECT count(*) FROM {table}").fetchall()[0][0]  # noqa: S608
-            for table in ("classes", "revisions", "blobs")
-        ]
-    return VerifyReport(*counts, tuple(problems), tuple(leftovers))
+        sql = "SELECT (SELECT count(*) FROM classes), (SELECT count(*) FROM revisions), (SELECT count(*) FROM blobs)"
+        [(n_classes, n_revisions, n_blobs)] = connection.execute(sql)
+    return VerifyReport(n_classes, n_revisions, n_blobs, tuple(problems), tuple(leftovers))
 
 
 def _record_problems(connection: Connection) -> Iterator[str]:

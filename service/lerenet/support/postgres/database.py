@@ -11,8 +11,8 @@ from psycopg import errors as states
 from psycopg.conninfo import conninfo_to_dict
 from psycopg_pool import ConnectionPool
 
-from lerenet.errors import ConfigurationError
-from lerenet.support.postgres.faults import database_faults
+from lerenet.errors import ConfigurationError, RegistryError
+from lerenet.support.postgres.faults import database_faults, reason_of
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 
@@ -41,10 +41,15 @@ class Database:
 
     Raises:
         ConfigurationError: The address cannot be read.
+        RegistryError: Nobody answers there, or not to us; the detail says why, for the operator.
     """
 
     def __init__(self, url: str) -> None:
         self._parameters = _parameters(url)
+        try:
+            psycopg.connect(**self._parameters).close()
+        except psycopg.Error as err:
+            raise RegistryError(f"The registry's database cannot be reached: {reason_of(err)}") from err
         self._pool: ConnectionPool[Connection] = ConnectionPool(
             kwargs=self._parameters,
             min_size=1,

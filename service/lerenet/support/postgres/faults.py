@@ -49,6 +49,11 @@ def database_faults() -> Iterator[None]:
         raise fault_of(err) from err
 
 
+def reason_of(err: BaseException) -> str:
+    """What libpq or the server said, in one line, with host and user but never a password; for logs and operators."""
+    return next(iter(str(err).splitlines()), type(err).__name__)
+
+
 def fault_of(err: psycopg.Error) -> RegistryError:
     """What to tell of a failure."""
     for kinds, (kind, detail) in _FAULTS:

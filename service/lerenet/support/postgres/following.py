@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 from lerenet.errors import IndexDamaged, LERENetError, RegistryError, RegistryReadOnly, RegistryUnreachable
 from lerenet.support.postgres.database import Connection, Database
-from lerenet.support.postgres.faults import READ_ONLY, UNREACHABLE, database_faults
+from lerenet.support.postgres.faults import READ_ONLY, UNREACHABLE, database_faults, reason_of
 from lerenet.support.postgres.statements import CHANNEL, parsed
 from lerenet.support.records import SupportClass
 
@@ -163,7 +163,7 @@ class Follower:
 
     def _say_lost(self, err: Exception) -> None:
         if self._is_reached:
-            reason = str(err.__cause__ or err).strip()
+            reason = reason_of(err.__cause__ or err)
             _log.error("the registry's database is lost; classes go on for %g s: %s", self._stale_s, reason)
         self._is_reached = False
 

@@ -204,10 +204,10 @@ def _assessment(
 
 
 def _column(connection: Connection, sql: str, *values: object) -> list[str]:
-    return [row[0] for row in connection.execute(sql, values)]  # type: ignore[call-overload]
+    return [row[0] for row in connection.execute(sql, values)]
 
 
 def _one(connection: Connection, sql: str, *values: object) -> tuple[Any, ...]:
-    row: tuple[Any, ...] | None = connection.execute(sql, values).fetchone()  # type: ignore[call-overload]
+    row: tuple[Any, ...] | None = connection.execute(sql, values).fetchone()
     assert row is not None  # only statements that always answer come here
     return row

@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from typing import TypeVar
 
-from lerenet.errors import RegistryError, RegistryUnreachable
+from lerenet.errors import RegistryError, RegistryReadOnly, RegistryUnreachable
 from lerenet.support.audit import change_being_stored
 from lerenet.support.limits import Limits
 from lerenet.support.postgres import statements
@@ -52,7 +52,8 @@ class PostgresStore:
         self._lock = threading.Lock()
         try:
             require_tables(database)
-            self._ask(statements.drop_forgotten_assessments, is_first=True)
+            with suppress(RegistryReadOnly), database.connection() as connection:
+                statements.drop_forgotten_assessments(connection)
             self._follower = Follower(database, stale_s=stale_s, poll_s=poll_s)
         except BaseException:
             database.close()
@@ -197,9 +198,8 @@ class PostgresStore:
         self._follower.close()
         self._database.close()
 
-    def _ask(self, ask: Callable[[Connection], Answer], *, is_first: bool = False) -> Answer:
-        if not is_first:
-            self._follower.require_reachable()
+    def _ask(self, ask: Callable[[Connection], Answer]) -> Answer:
+        self._follower.require_reachable()
         with self._database.connection() as connection:
             return ask(connection)
 
