@@ -83,7 +83,7 @@ def torture_replicas(zygote: Zygote, folder: Path, n_cycles: int, seed: int) -> 
                 restart_database(a, b, server, max(1, n_cycles // 4), DOWN_S),
             )
     finally:
-        server.stop()
+        server.remove()
     for part in parts:
         print(*(f"two replicas: {sentence}" for sentence in part.seen), sep="\n", flush=True)
     return [fault for part in parts for fault in part.wrong]
