@@ -86,6 +86,8 @@ class Load:
                 names.remove(name) if verb == "delete" else None
                 with self._lock:
                     self.promises.finish(name, revision)
+            elif verb == "delete":  # refused, and perhaps done all the same: nobody asks for it again
+                names.remove(name)
 
         self._repeat(write)
 

@@ -58,7 +58,7 @@ class Database:
             configure=_set_limits,
             check=ConnectionPool.check_connection,  # after an outage nobody meets a connection that died in it
             timeout=WAIT_S,
-            reconnect_timeout=CONNECT_S,  # then the next caller tries, instead of a growing delay
+            reconnect_timeout=0.0,  # the next caller tries, and waits for nobody's growing delay
             num_workers=2,
             name="lerenet-registry",
         )
@@ -88,6 +88,11 @@ class Database:
                 if not is_undone or attempt + 1 == MAX_ATTEMPTS:
                     raise
         raise AssertionError("the last attempt returns or raises")  # pragma: no cover
+
+    def revive(self) -> None:
+        """After an outage, have the pool connect for those who began to wait in it: nobody else would wake them."""
+        with self.connection():
+            pass
 
     def close(self) -> None:
         """Close every connection of the pool."""

@@ -22,7 +22,7 @@ from lerenet.support.records import SupportClass
 
 POLL_S = 1.0
 FIRST_DELAY_S = 0.1
-LONGEST_DELAY_S = 2.0
+LONGEST_DELAY_S = 1.0
 """Between attempts to reach the database again, in seconds; it doubles from the first to the longest."""
 
 _log = logging.getLogger(__name__)
@@ -159,6 +159,7 @@ class Follower:
     def _say_reached(self) -> None:
         if not self._is_reached:
             _log.warning("the registry's database is reached again")
+            self._database.revive()
         self._is_reached = True
 
     def _say_lost(self, err: Exception) -> None:
