@@ -1,0 +1,53 @@
+"""One cluster for these tests, and the service on it in the place of the one in process."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import pytest
+
+from lerenet.scaleout.plan import Plan, ServeConfig
+from lerenet.settings import Settings
+from scaleout.cluster import Cluster, free_port
+
+
+@dataclass(frozen=True)
+class Deployed:
+    """The service behind Serve's proxy."""
+
+    url: str
+    document: dict[str, Any]
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    with Cluster() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def deployed(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Deployed:
+    """Two replicas that find grey levels, on one data folder."""
+    environment = {
+        "LERENET_DATA_DIR": str(tmp_path_factory.mktemp("data")),
+        "LERENET_DEVICE": "cpu",
+        "LERENET_THREADS": "1",
+    }
+    port = free_port()
+    config = ServeConfig(plan=Plan(min_replicas=2, max_replicas=2), environment=environment, port=port)
+    document = config.document(Settings())
+    document["applications"][0]["import_path"] = "scaleout.levels:application"
+    cluster.deploy(document)
+    return Deployed(f"http://127.0.0.1:{port}", document)
+
+
+@pytest.fixture
+async def client(deployed: Deployed) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of the deployed service, with nothing registered there."""
+    async with httpx.AsyncClient(base_url=deployed.url, timeout=60, trust_env=False) as through_serve:
+        for each in (await through_serve.get("/support")).json()["classes"]:
+            await through_serve.delete(f"/support/{each['name']}")
+        yield through_serve
