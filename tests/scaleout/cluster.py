@@ -25,7 +25,16 @@ END_S = 60.0
 
 
 class Cluster:
-    """Runs while its context is open."""
+    """Runs while its context is open.
+
+    Attributes:
+        address: For who joins.
+        port: That its proxy keeps from the first deployment on.
+    """
+
+    def __init__(self) -> None:
+        self.address = ""
+        self.port = free_port()
 
     def __enter__(self) -> Self:
         self._said = TemporaryFile()
@@ -37,7 +46,11 @@ class Cluster:
             stderr=self._said,
             text=True,
         )
-        self.address: str = self._heard()["address"]
+        try:
+            self.address = self._heard()["address"]
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
         return self
 
     def __exit__(

@@ -10,8 +10,8 @@ import httpx
 import pytest
 
 from lerenet.scaleout.plan import Plan, ServeConfig
-from lerenet.settings import Settings
-from scaleout.cluster import Cluster, free_port
+from lerenet.settings import load_settings
+from scaleout.cluster import Cluster
 
 
 @dataclass(frozen=True)
@@ -36,12 +36,11 @@ def deployed(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Depl
         "LERENET_DEVICE": "cpu",
         "LERENET_THREADS": "1",
     }
-    port = free_port()
-    config = ServeConfig(plan=Plan(min_replicas=2, max_replicas=2), environment=environment, port=port)
-    document = config.document(Settings())
+    config = ServeConfig(plan=Plan(min_replicas=2, max_replicas=2), environment=environment, port=cluster.port)
+    document = config.document(load_settings())
     document["applications"][0]["import_path"] = "scaleout.levels:application"
     cluster.deploy(document)
-    return Deployed(f"http://127.0.0.1:{port}", document)
+    return Deployed(f"http://127.0.0.1:{cluster.port}", document)
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from ray import serve
 from ray.serve._private.api import serve_start
 from ray.serve.schema import ServeDeploySchema
 
-WITHIN_S = 120.0
+WITHIN_S = 300.0
 
 
 def main() -> None:

@@ -9,7 +9,14 @@ from typing import Any
 
 import pytest
 
-from api import test_acceptances, test_inspection, test_negotiation, test_problems, test_segment_routes, test_support_routes
+from api import (
+    test_acceptances,
+    test_inspection,
+    test_negotiation,
+    test_problems,
+    test_segment_routes,
+    test_support_routes,
+)
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 

@@ -36,9 +36,9 @@ def scaleout(
     weights: Annotated[
         Path | None, typer.Option(help="Weights file, at the same path on each node.", show_default="the shipped one")
     ] = None,
-    data_dir: Annotated[
-        Path, typer.Option(help="Folder of the registry and its prototypes on each node.")
-    ] = Path("data"),
+    data_dir: Annotated[Path, typer.Option(help="Folder of the registry and its prototypes on each node.")] = Path(
+        "data"
+    ),
     database_url: Annotated[
         str | None,
         typer.Option(
@@ -52,7 +52,9 @@ def scaleout(
         typer.Option("--set", help="NAME=VALUE for another setting LERENET_NAME; repeat it.", show_default="none"),
     ] = None,
     out: Annotated[Path, typer.Option(dir_okay=False, help="The file.")] = _FILE,
-    is_run: Annotated[bool, typer.Option("--run", help="Run it here until SIGINT, on a Ray of its own or RAY_ADDRESS.")] = False,
+    is_run: Annotated[
+        bool, typer.Option("--run", help="Run it here until SIGINT, on a Ray of its own or RAY_ADDRESS.")
+    ] = False,
 ) -> None:
     """Write the config file that `serve deploy` or `serve run` takes: replicas of the service on a Ray cluster.
 
@@ -60,20 +62,22 @@ def scaleout(
     """
     from lerenet.scaleout.plan import Plan, ServeConfig
     from lerenet.scaleout.writing import write_config
-    from lerenet.settings import load_settings
+    from lerenet.settings import PREFIX, load_settings
 
     if database_url is None and os.environ.get(_DATABASE_URL):
         database_url = f"${{{_DATABASE_URL}}}"  # never what it holds
     most = max(min_replicas, max_replicas or min_replicas)
     plan = Plan(min_replicas=min_replicas, max_replicas=most, gpus=gpus, cpus=cpus, surge_percent=surge)
+    named = _named(settings or [])
     environment = {
         "LERENET_DATA_DIR": str(data_dir.absolute()),
         **_device(gpus, cpus),
         **({} if weights is None else {"LERENET_WEIGHTS": str(weights.absolute())}),
         **({} if database_url is None else {_DATABASE_URL: database_url}),
-        **_named(settings or []),
+        **{f"{PREFIX}{name.upper()}": value for name, value in named.items()},
     }
-    write_config(out, ServeConfig(plan=plan, environment=environment, host=host, port=port), load_settings())
+    config = ServeConfig(plan=plan, environment=environment, host=host, port=port)
+    write_config(out, config, load_settings(**named))
     typer.echo(f"{out} written: serve deploy {out}", err=True)
     if most > 1 and _DATABASE_URL not in environment:
         typer.echo("without a database, replicas share classes on one host alone: keep them there", err=True)
@@ -90,15 +94,16 @@ def _device(gpus: float, cpus: int) -> dict[str, str]:
 
 
 def _named(settings: list[str]) -> dict[str, str]:
+    """Settings by field."""
     from lerenet.settings import PREFIX, Settings
 
     named = {}
     for pair in settings:
         name, separator, value = pair.partition("=")
-        name = name.upper().removeprefix(PREFIX)
-        if not separator or name.lower() not in Settings.model_fields:
+        name = name.upper().removeprefix(PREFIX).lower()
+        if not separator or name not in Settings.model_fields:
             raise typer.BadParameter(f"{pair!r} is no NAME=VALUE of a setting", param_hint="--set")
-        named[f"{PREFIX}{name}"] = value
+        named[name] = value
     return named
 
 

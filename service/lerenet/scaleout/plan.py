@@ -33,7 +33,7 @@ class Plan:
         max_replicas: At the most.
         gpus: Of each replica; a fraction shares a GPU.
         cpus: Of each replica.
-        surge_percent: Replicas above their number while all are replaced, in percent; 0 stops one before the next starts.
+        surge_percent: Replicas above their number while all are replaced, in percent; 0 stops each before the next.
     """
 
     min_replicas: int = 1

@@ -7,11 +7,16 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from fastapi import FastAPI
+from ray import serve
 
 from lerenet.api.app import create_app
 from lerenet.api.server import prepare_process
 from lerenet.runtime import Engine, Runtime, build_engine
+from lerenet.scaleout.metrics import MetricsOfAll
 from lerenet.settings import Settings, load_settings
+
+GATHER_WITHIN_S = 2.0
+"""Wait for the metrics of other replicas, in seconds: Prometheus gives up after ten."""
 
 
 class Replica:
@@ -31,7 +36,21 @@ class Replica:
         app = create_app(self._settings, build=self._build)
         self._runtime: Runtime = app.state.runtime
         app.router.lifespan_context = _once_loaded(app.router.lifespan_context, self._runtime)
+        app.add_middleware(MetricsOfAll, gather=self._gathered)
         return app
+
+    async def exposition(self) -> tuple[str, str]:
+        """Id and metrics of this replica."""
+        await self._runtime.refresh_metrics()
+        return serve.get_replica_context().replica_id.unique_id, self._runtime.metrics.exposition().decode()
+
+    async def _gathered(self) -> dict[str, str]:
+        """Of every replica that answers in time."""
+        context = serve.get_replica_context()
+        handle = serve.get_deployment_handle(context.deployment, context.app_name)
+        told = handle.broadcast("exposition")
+        answers = await told.results_async(timeout_s=GATHER_WITHIN_S, return_exceptions=True)
+        return dict([await self.exposition(), *(each for each in answers if not isinstance(each, BaseException))])
 
     def check_health(self) -> None:
         """Asked by Serve, first when the replica has started; one that fails takes no part and is replaced.

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from lerenet.settings import Settings
 
 _HEAD = """# Written by `lerenet scaleout`: `serve deploy FILE` on a cluster, `serve run FILE` to try it.
-# ${NAME} under env_vars is what the node has in that variable. Values of controller_options count at Serve's first start.
+# ${NAME} under env_vars is what the node has in that variable. controller_options count at Serve's first start alone.
 """
 
 
