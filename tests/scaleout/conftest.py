@@ -28,9 +28,9 @@ def cluster() -> Iterator[Cluster]:
         yield running
 
 
-@pytest.fixture(scope="module")
-def deployed(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Deployed:
-    """Two replicas that find grey levels, on one data folder."""
+@pytest.fixture(scope="session")
+def levels(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """Config of two replicas that find grey levels, on one data folder."""
     environment = {
         "LERENET_DATA_DIR": str(tmp_path_factory.mktemp("data")),
         "LERENET_DEVICE": "cpu",
@@ -39,8 +39,14 @@ def deployed(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Depl
     config = ServeConfig(plan=Plan(min_replicas=2, max_replicas=2), environment=environment, port=cluster.port)
     document = config.document(load_settings())
     document["applications"][0]["import_path"] = "scaleout.levels:application"
-    cluster.deploy(document)
-    return Deployed(f"http://127.0.0.1:{cluster.port}", document)
+    return document
+
+
+@pytest.fixture
+def deployed(cluster: Cluster, levels: dict[str, Any]) -> Deployed:
+    """The replicas of `levels`; what a test deploys in their place, the next one replaces."""
+    cluster.deploy(levels)
+    return Deployed(f"http://127.0.0.1:{cluster.port}", levels)
 
 
 @pytest.fixture

@@ -4,20 +4,37 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from fakes import LevelSegmenter, engine_with
-from lerenet.scaleout.application import application_of
+from fakes import LevelSegmenter, Map, engine_with
+from lerenet.errors import DeviceFailed
+from lerenet.inference.segmenter import SegmentationJob
 from lerenet.scaleout.plan import Plan
 from lerenet.settings import Settings, load_settings
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ray.serve import Application
 
     from lerenet.runtime import Engine
 
 
+POISON = 13
+
+
+class MortalSegmenter(LevelSegmenter):
+    """Loses its device to a frame whose bar has the level `POISON`."""
+
+    def run(self, jobs: Sequence[SegmentationJob]) -> list[list[Map]]:
+        if any((job.image == POISON).any() for job in jobs):
+            raise DeviceFailed("the device is lost")
+        return super().run(jobs)
+
+
 def build(settings: Settings) -> Engine:
-    return engine_with(LevelSegmenter())(settings)
+    return engine_with(MortalSegmenter())(settings)
 
 
 def application(arguments: dict[str, Any]) -> Application:
+    from lerenet.scaleout.application import application_of  # Ray: for its own processes alone
+
     return application_of(Plan(), load_settings(), build)

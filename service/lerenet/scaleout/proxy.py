@@ -43,7 +43,7 @@ class ProxyAnswers:
             return
         request_id = accepted_request_id(Headers(scope=scope).get("x-request-id"))
         MutableHeaders(scope=scope)["X-Request-ID"] = request_id  # replica and proxy then have one id
-        answer = _Answer(send)
+        answer = _Answer(send, request_id)
         await self._app(scope, receive, answer.send)
         fault = answer.fault(scope["method"])
         if fault is not None:
@@ -57,8 +57,9 @@ class ProxyAnswers:
 class _Answer:
     """What a proxy sends, held back where a replica has had no part in it."""
 
-    def __init__(self, send: Send) -> None:
+    def __init__(self, send: Send, request_id: str) -> None:
         self._send = send
+        self._request_id = request_id
         self._is_of_a_replica = False
         self._own_status: int | None = None
         self._is_told_to_wait = False
@@ -70,7 +71,7 @@ class _Answer:
             if not self._is_of_a_replica:
                 self._own_status = message["status"]
                 self._is_told_to_wait = "retry-after" in headers
-            headers["X-Request-ID"] = headers["X-Request-ID"]  # the proxy adds its own to the replica's
+            headers["X-Request-ID"] = self._request_id  # once: the proxy adds its own to the replica's
         if self._is_of_a_replica:
             await self._send(message)
 
