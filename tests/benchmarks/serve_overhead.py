@@ -1,4 +1,4 @@
-"""What Ray Serve adds to a request: the same service and client, with next to no network, straight and through Serve."""
+"""What Ray Serve adds to a request: one service, one client, next to no network, straight and through Serve."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ class MortalSegmenter(LevelSegmenter):
     """Loses its device to a frame whose bar has the level `POISON`."""
 
     def run(self, jobs: Sequence[SegmentationJob]) -> list[list[Map]]:
-        if any((job.image == POISON).any() for job in jobs):
+        if any((job.image == POISON).mean() > 0.05 for job in jobs):  # noise has some of every level
             raise DeviceFailed("the device is lost")
         return super().run(jobs)
 

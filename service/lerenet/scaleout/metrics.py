@@ -1,4 +1,4 @@
-"""`/metrics` of all replicas at once: whoever scrapes a proxy reaches any one of them, and would count another each time."""
+"""`/metrics` of all replicas at once: whoever scrapes a proxy would read another of them each time."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 Gather = Callable[[], Awaitable[Mapping[str, str]]]
-
 
 
 def merged(expositions: Mapping[str, str]) -> bytes:
