@@ -1,4 +1,4 @@
-"""`make torture-scaleout`: replicas on two Ray nodes under load, killed, added, replaced: is anything lost? Not in CI."""
+"""`make torture-scaleout`: replicas on two Ray nodes under load, killed, added, replaced: what is lost? Not in CI."""
 
 from __future__ import annotations
 

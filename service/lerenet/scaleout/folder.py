@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import math
-import pickle
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -87,10 +87,18 @@ def segmented(items: Iterable[tuple[Path, str]], errand: Errand, n_under_way: in
         FrameWorker, batch_size=FILES_AT_A_TIME, compute=workers, fn_constructor_args=(errand,)
     )
     for row in found.iter_rows(prefetch_batches=0):
-        outcome = pickle.loads(row["outcome"])  # noqa: S301  # of a worker of ours
-        if isinstance(outcome, Exception):
-            raise outcome
-        yield outcome
+        yield _entry_in(json.loads(row["outcome"]))
+
+
+def _entry_in(outcome: dict[str, Any]) -> dict[str, Any]:
+    match outcome:
+        case {"entry": dict(entry)}:
+            return entry
+        case {"disk": [int(number), str(reason), file]}:
+            raise OSError(number, reason, file)
+        case {"service": str(detail)}:
+            raise ServiceError(detail)
+    raise AssertionError(f"no outcome of a worker: {outcome}")
 
 
 class FrameWorker:
@@ -104,16 +112,16 @@ class FrameWorker:
         client = Client(errand.url, api_key=errand.api_key)
         self._writer = FrameWriter(client, errand.out, errand.asked)
 
-    def __call__(self, batch: dict[str, NDArray[np.object_]]) -> dict[str, list[bytes]]:
-        """Rows with `path` and `stem` become rows with `outcome`: the pickled entry, or what ends the job."""
+    def __call__(self, batch: dict[str, NDArray[np.object_]]) -> dict[str, list[str]]:
+        """Rows with `path` and `stem` become rows with `outcome`, as JSON: the entry, or what ends the job."""
         with ThreadPoolExecutor(FILES_AT_A_TIME) as threads:
             outcomes = threads.map(self._outcome, batch["path"], batch["stem"])
-            return {"outcome": [pickle.dumps(outcome) for outcome in outcomes]}
+            return {"outcome": [json.dumps(outcome) for outcome in outcomes]}
 
-    def _outcome(self, path: str, stem: str) -> dict[str, Any] | Exception:
+    def _outcome(self, path: str, stem: str) -> dict[str, Any]:
         try:
-            return self._writer.entry(Path(path), stem)
-        except LERENetError as error:  # in words: not every one of the tree survives pickling
-            return ServiceError(str(error))
+            return {"entry": self._writer.entry(Path(path), stem)}
+        except LERENetError as error:
+            return {"service": str(error)}
         except OSError as error:
-            return error
+            return {"disk": [error.errno or 0, error.strerror or str(error), error.filename]}
