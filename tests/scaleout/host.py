@@ -21,6 +21,7 @@ WITHIN_S = 300.0
 
 def main() -> None:
     context = ray.init(
+        "local",  # never one that somebody else has started
         num_cpus=4,  # logical ones
         object_store_memory=80 << 20,
         include_dashboard=False,
