@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import ray
+import ray.data
 
 from lerenet.client import Client
 from lerenet.errors import ConfigurationError, LERENetError, ServiceError
@@ -86,7 +87,7 @@ def segmented(items: Iterable[tuple[Path, str]], errand: Errand, n_under_way: in
     found = ray.data.from_items(rows, override_num_blocks=n_parts).map_batches(
         FrameWorker, batch_size=FILES_AT_A_TIME, compute=workers, fn_constructor_args=(errand,)
     )
-    for row in found.iter_rows(prefetch_batches=0):
+    for row in found.iter_rows():
         yield _entry_in(json.loads(row["outcome"]))
 
 
