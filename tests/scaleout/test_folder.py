@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -44,8 +45,9 @@ def segment(cluster: Cluster, deployed: Deployed, frames: Path) -> Segment:
 
 
 def results(out: Path) -> dict[str, bytes]:
-    """Content of every result by name, without what names a request; the order in the record does not matter."""
+    """Content of every result by name, without request ids and the time; the order in the record does not matter."""
     files = {str(path.relative_to(out)): path.read_bytes() for path in sorted(out.rglob("*")) if path.is_file()}
+    files["report.html"] = re.sub(rb"<time .*?</time>", b"", files["report.html"])
     files["record.jsonl"] = b"\n".join(sorted(files["record.jsonl"].splitlines()))
     return {name: _unnamed(data) if name.endswith((".json", ".jsonl")) else data for name, data in files.items()}
 
