@@ -8,10 +8,10 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:  # a Python without ensurepip leaves half an environment, which would pass for a whole one
-.PHONY: help serve test torture fuzz check demo format clean lock sbom audit
+.PHONY: help serve test torture torture-scaleout fuzz check demo format clean lock sbom audit
 
 help:  ## this list
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
 
 serve: $(VENV)/.serve  ## install what is needed and start the service on the shipped weights
 	$(BIN)/lerenet serve
@@ -36,6 +36,9 @@ fuzz: $(VENV)/.fuzz  ## a million hostile inputs, 50,000 of them over HTTP, then
 
 torture: $(VENV)/.dev  ## kill -9 and SIGTERM at random moments under load, for minutes: is anything lost?
 	PYTHONPATH=tests $(BIN)/python tests/torture/run.py
+
+torture-scaleout: $(VENV)/.dev  ## the same of replicas on two Ray nodes: killed, added, replaced
+	PYTHONPATH=tests $(BIN)/python tests/torture/run_scaleout.py
 
 check: $(VENV)/.dev  ## format, lint, types, import walls, Dockerfile
 	$(BIN)/ruff format --check .

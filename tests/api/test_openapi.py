@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from lerenet.api import create_app
+from lerenet.api.bodies import Problem
 from lerenet.api.documents import CLASS_EXAMPLE, RESULT_EXAMPLE
-from lerenet.api.schemas import Problem, SegmentBody, SupportClassBody
+from lerenet.api.schemas import SegmentBody, SupportClassBody
 from lerenet.imaging import decode_coco_rle
 from lerenet.settings import Settings
 

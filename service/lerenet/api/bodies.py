@@ -17,3 +17,23 @@ class Body(BaseModel):
     """An answer: frozen, and every field written down."""
 
     model_config = ConfigDict(frozen=True)
+
+
+class ProblemPart(Body):
+    """One fault in a request."""
+
+    pointer: str = Field(description="Where, as a JSON pointer: `/images/3` is the fourth image")
+    detail: str
+
+
+class Problem(Body):
+    """A refusal or failure, by RFC 9457."""
+
+    type: str = Field(examples=["/problems/invalid-mask"])
+    title: str
+    status: int
+    detail: str = Field(description="What happened, the limit, and what to do")
+    instance: str
+    code: str = Field(description="Stable word for programs", examples=["invalid_mask"])
+    request_id: str | None
+    errors: list[ProblemPart]

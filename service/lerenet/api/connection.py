@@ -7,6 +7,9 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 MAX_HEAD_BYTES = 64 << 10
 """Of method, address and headers; also of what may stand between two pieces of a body, and after its last."""
 
+KEEP_ALIVE_S = 75
+"""Longer than a proxy keeps an idle connection, so that it is never the proxy who finds it closed."""
+
 
 class BoundedHead(HttpToolsProtocol):
     """uvicorn's connection, which gives up on a request when nothing of it is complete within `MAX_HEAD_BYTES`."""

@@ -10,11 +10,11 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 
 from lerenet import errors
+from lerenet.api.bodies import Problem, ProblemPart
 from lerenet.api.dependencies import MIN_REVISION
 from lerenet.api.envelope import REGISTRY_REVISION
 from lerenet.api.errors import PROBLEM_TYPE, STATUSES, UnreadableBody, title_of
 from lerenet.api.forms import MULTIPART
-from lerenet.api.schemas import Problem, ProblemPart
 from lerenet.errors import LERENetError
 
 Document = dict[str, Any]

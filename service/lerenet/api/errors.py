@@ -16,7 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
 from lerenet import errors
-from lerenet.api.schemas import Problem, ProblemPart
+from lerenet.api.bodies import Problem, ProblemPart
 from lerenet.errors import LERENetError, MalformedRequest, RequestError, ServiceError, Unavailable
 from lerenet.observability import current_request_id
 

@@ -13,26 +13,6 @@ from lerenet.api.masks import MaskBody
 from lerenet.support import RegisteredClass
 
 
-class ProblemPart(Body):
-    """One fault in a request."""
-
-    pointer: str = Field(description="Where, as a JSON pointer: `/images/3` is the fourth image")
-    detail: str
-
-
-class Problem(Body):
-    """A refusal or failure, by RFC 9457."""
-
-    type: str = Field(examples=["/problems/invalid-mask"])
-    title: str
-    status: int
-    detail: str = Field(description="What happened, the limit, and what to do")
-    instance: str
-    code: str = Field(description="Stable word for programs", examples=["invalid_mask"])
-    request_id: str | None
-    errors: list[ProblemPart]
-
-
 class ShotBody(Body):
     """One marked image of a class."""
 

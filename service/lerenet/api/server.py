@@ -14,7 +14,7 @@ import structlog
 import uvicorn
 
 from lerenet.api.app import create_app
-from lerenet.api.connection import BoundedHead
+from lerenet.api.connection import KEEP_ALIVE_S, BoundedHead
 from lerenet.observability import configure_logs
 from lerenet.runtime.host_memory import keep_freed_memory
 from lerenet.settings import Settings, unknown_variables
@@ -28,9 +28,6 @@ LAST_ANSWERS_S = 2.0
 END_WITHIN_S = 15.0
 """After the loss of the device the process is gone by then, in seconds, whatever a hanging driver holds."""
 
-KEEP_ALIVE_S = 75
-"""Longer than a proxy keeps an idle connection, so that it is never the proxy who finds it closed."""
-
 _log = structlog.get_logger(__name__)
 
 
@@ -40,12 +37,7 @@ def serve(settings: Settings) -> int:
     Returns:
         Exit status for the process.
     """
-    keep_freed_memory()
-    configure_logs(settings.log_level, settings.log_format)
-    # Pillow warns of damaged files in words of their own, and Python would keep each of them to say it only once
-    warnings.filterwarnings("ignore", module=r"PIL\b")
-    for name in unknown_variables():
-        _log.warning("unknown setting, ignored", variable=name)
+    prepare_process(settings)
     is_lost = False
 
     def end_soon() -> None:
@@ -60,6 +52,16 @@ def serve(settings: Settings) -> int:
     if is_lost:
         _log.error("ended: only a restart helps; the lines above say why", status=EXIT_DEVICE_LOST)
     return EXIT_DEVICE_LOST if is_lost or not server.started else 0
+
+
+def prepare_process(settings: Settings) -> None:
+    """Sets what holds for a whole process: its memory, its logs, its warnings."""
+    keep_freed_memory()
+    configure_logs(settings.log_level, settings.log_format)
+    # Pillow warns of damaged files in words of their own, and Python would keep each of them to say it only once
+    warnings.filterwarnings("ignore", module=r"PIL\b")
+    for name in unknown_variables():
+        _log.warning("unknown setting, ignored", variable=name)
 
 
 def _end_for_certain() -> None:

@@ -25,6 +25,7 @@ EXTRAS = {
         "uvicorn",
     ),
     "train": ("matplotlib",),
+    "ray": ("ray", "yaml"),
 }
 """Modules that come with each extra."""
 

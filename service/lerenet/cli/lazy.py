@@ -15,6 +15,7 @@ MODULES = {
     name: f"lerenet.cli.{name}"
     for name in (
         "serve",
+        "scaleout",
         "demo",
         "support",
         "segment",

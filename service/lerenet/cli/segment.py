@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -16,7 +16,7 @@ from lerenet.cli.options import DEFAULT_URL, MinArea, Threshold, Url, open_clien
 
 if TYPE_CHECKING:
     from lerenet.client import Client
-    from lerenet.jobs import FolderJob
+    from lerenet.jobs import FileOutcome, FolderJob
     from lerenet.jobs.totals import Totals
 
 app = typer.Typer(add_completion=False)
@@ -46,6 +46,15 @@ def segment(
     restart: Annotated[bool, typer.Option("--restart", help="Do again what the results folder has already.")] = False,
     jobs: Annotated[int, typer.Option(min=1, help="Images under way at a time.")] = 4,
     url: Url = DEFAULT_URL,
+    ray: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Let a Ray cluster do the work: `auto`, or HOST:PORT. Its hosts must have image folder and results"
+            " folder at the same paths, and reach --url.",
+            show_default="none",
+        ),
+    ] = None,
 ) -> None:
     """Find registered defects. Writes masks, overlays, report.html, coco.json and results.json into the results folder.
 
@@ -59,12 +68,14 @@ def segment(
     if not paths:
         raise typer.BadParameter(f"{path} holds no JPEG, PNG, BMP or TIFF")
     bits: Literal[12, 16] = 12 if is_12_bit else 16
-    with _service(context, url) as client:
+    has_own = ray is None and url == DEFAULT_URL  # whoever names a service wants that one
+    with _service(context, url, has_own=has_own) as client, _workers(ray) as over_ray:
         asked = Asked.of(
             client, classes, threshold=threshold, min_area_px=min_area, bits=bits, metadata=_pairs(metadata or [])
         )
         with FolderJob(client, paths, out, asked, restart=restart) as job:
-            totals = _worked_through(job, jobs)
+            run = partial(job.run, n_under_way=jobs) if over_ray is None else partial(over_ray, job, client.url, jobs)
+            totals = _worked_through(job, run)
     _print_summary(totals, out)
     if totals.n_failed:
         raise typer.Exit(1)
@@ -78,19 +89,34 @@ def _pairs(metadata: list[str]) -> dict[str, str]:
 
 
 @contextmanager
-def _service(context: typer.Context, url: str) -> Iterator[Client]:
+def _workers(address: str | None) -> Iterator[Callable[..., Iterator[FileOutcome]] | None]:
+    """What runs a job on a Ray cluster; None without one."""
+    if address is None:
+        yield None
+        return
+    from lerenet.scaleout.folder import Errand, connected, segmented
+
+    def run(job: FolderJob, url: str, n_under_way: int, paths: Sequence[Path]) -> Iterator[FileOutcome]:
+        errand = Errand(url, os.environ.get("LERENET_API_KEY") or None, job.out.absolute(), job.asked)
+        return job.run_elsewhere(paths, partial(segmented, errand=errand, n_under_way=n_under_way))
+
+    with connected(address):
+        yield run
+
+
+@contextmanager
+def _service(context: typer.Context, url: str, *, has_own: bool) -> Iterator[Client]:
     """The service at an address; at the default one, where nobody answers, one on the classes of this machine."""
     from lerenet.cli.local_service import service_at
 
     connect = partial(open_client, context)
     data_dir = Path(os.environ.get("LERENET_DATA_DIR") or "data")
-    has_own = url == DEFAULT_URL and data_dir.is_dir()  # whoever names a service wants that one
     say = partial(typer.echo, err=True)
-    with service_at(url, connect, say, data_dir=data_dir) if has_own else connect(url) as client:
+    with service_at(url, connect, say, data_dir=data_dir) if has_own and data_dir.is_dir() else connect(url) as client:
         yield client
 
 
-def _worked_through(job: FolderJob, n_under_way: int) -> Totals:
+def _worked_through(job: FolderJob, run: Callable[[Sequence[Path]], Iterator[FileOutcome]]) -> Totals:
     is_whole = False
     try:
         with progress_bar() as bar:
@@ -101,7 +127,7 @@ def _worked_through(job: FolderJob, n_under_way: int) -> Totals:
             if n_done:
                 bar.console.print(f"{n_done} of {len(job.paths)} files are done already: skipped", highlight=False)
             task = bar.add_task("segmenting", total=len(job.paths), completed=n_done)
-            for outcome in job.run(pending, n_under_way):
+            for outcome in run(pending):
                 bar.advance(task)
                 if outcome.error is not None:
                     line = f"{outcome.file}: {outcome.error}"

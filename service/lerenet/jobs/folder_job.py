@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from lerenet.client import Client
 from lerenet.jobs.asked import Asked
@@ -91,6 +91,23 @@ class FolderJob:
             finally:
                 threads.shutdown(cancel_futures=True)
 
+    def run_elsewhere(
+        self, paths: Iterable[Path], segmented: Callable[[Iterable[tuple[Path, str]]], Iterator[dict[str, Any]]]
+    ) -> Iterator[FileOutcome]:
+        """As `run`, by workers of somebody else's; the record is written here all the same.
+
+        Args:
+            paths: Those of `paths` that are not done.
+            segmented: Takes files with the stems of their outputs, gives their entries in any order, as
+                `FrameWriter.entry` makes them.
+
+        Raises:
+            ConfigurationError: The service runs other weights than earlier files were segmented with.
+            OSError: The disk is full or failing.
+        """
+        for entry in segmented((path, self._stems[path.name]) for path in paths):
+            yield self._recorded(entry)
+
     def write_results(self) -> Totals:
         """Writes `results.json`, `coco.json` and `report.html` from the record: all files there are entries about."""
         totals = Totals.of(self._record, self.asked, n_to_do=sum(path.name not in self._record for path in self.paths))
@@ -100,6 +117,8 @@ class FolderJob:
         return totals
 
     def _do(self, path: Path) -> FileOutcome:
-        entry = self._writer.entry(path, self._stems[path.name])
+        return self._recorded(self._writer.entry(path, self._stems[path.name]))
+
+    def _recorded(self, entry: dict[str, Any]) -> FileOutcome:
         self._record.append(entry)
-        return FileOutcome(path.name, entry.get("error"))
+        return FileOutcome(entry["file"], entry.get("error"))

@@ -81,6 +81,7 @@ class Runtime:
         self._loaded: Loaded | None = None
         self._failure: LERENetError | None = None
         self._is_draining = False
+        self._settled = asyncio.Event()
         self._in_progress = RequestsInProgress()
         self.bodies = Budget(settings.max_held_bytes, "bytes of requests", self._retry_after_s)
         self._pixels = Budget(settings.max_held_pixels, "pixels of images", self._retry_after_s)
@@ -116,6 +117,7 @@ class Runtime:
             _log.exception("loading failed")
             self._fail(error if isinstance(error, LERENetError) else DeviceFailed(f"loading failed: {error}"))
             return
+        self._settled.set()
         _log.info("ready", device=self._loaded.engine.device, weights=self.weights_digest)
         await self._loaded.warm_classes()
 
@@ -144,6 +146,7 @@ class Runtime:
     def _fail(self, failure: LERENetError) -> None:
         if self._failure is None:
             self._failure = failure
+            self._settled.set()
             self._on_loss()
 
     # -- state
@@ -156,6 +159,10 @@ class Runtime:
         if self._is_draining:
             return "draining"
         return "loading" if self._loaded is None else "ready"
+
+    async def wait_until_settled(self) -> None:
+        """Waits until everything is loaded, or will never be."""
+        await self._settled.wait()
 
     def require_ready(self) -> Loaded:
         """What was loaded.

@@ -1,0 +1,40 @@
+"""The service on Ray Serve without a network: each replica finds grey levels."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from fakes import LevelSegmenter, Map, engine_with
+from lerenet.errors import DeviceFailed
+from lerenet.inference.segmenter import SegmentationJob
+from lerenet.scaleout.plan import Plan
+from lerenet.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ray.serve import Application
+
+    from lerenet.runtime import Engine
+
+
+POISON = 13
+
+
+class MortalSegmenter(LevelSegmenter):
+    """Loses its device to a frame whose bar has the level `POISON`."""
+
+    def run(self, jobs: Sequence[SegmentationJob]) -> list[list[Map]]:
+        if any((job.image == POISON).mean() > 0.05 for job in jobs):  # noise has some of every level
+            raise DeviceFailed("the device is lost")
+        return super().run(jobs)
+
+
+def build(settings: Settings) -> Engine:
+    return engine_with(MortalSegmenter())(settings)
+
+
+def application(arguments: dict[str, Any]) -> Application:
+    from lerenet.scaleout.application import application_of  # Ray: for its own processes alone
+
+    return application_of(Plan(), load_settings(), build)
