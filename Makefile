@@ -54,7 +54,7 @@ WITHOUT_TORCH := awk '/^[a-z]/ { torch = /^(torch|triton|nvidia-|cuda-)/ } !torc
 LOCKS := docker/serve.lock docker/build.lock
 
 lock: $(VENV)/.supply  ## write docker/*.lock: what the image installs, with hashes
-	$(LOCK) --extra otel --output-file $(VENV)/serve.lock pyproject.toml >/dev/null
+	$(LOCK) --extra otel --extra postgres --output-file $(VENV)/serve.lock pyproject.toml >/dev/null
 	sed -n 's/^requires = \["\(.*\)"\]$$/\1/p' pyproject.toml | $(LOCK) --output-file $(VENV)/build.lock - >/dev/null
 	for lock in $(notdir $(LOCKS)); do \
 	  { echo '# Written by `make lock` for every platform and Python from 3.11; torch is not here.'; $(WITHOUT_TORCH) $(VENV)/$$lock; } \

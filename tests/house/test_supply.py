@@ -39,7 +39,7 @@ def test_a_lock_names_no_place(lock: Path) -> None:
 def test_what_the_service_asks_for_is_locked_but_for_torch() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"]
-    asked = [Requirement(line) for line in [*project["dependencies"], *extras["serve"], *extras["otel"]]]
+    asked = [Requirement(line) for line in [*project["dependencies"], *extras["serve"], *extras["otel"], *extras["postgres"]]]
     names = {canonicalize_name(each.name) for each in asked} - {"lerenet"}
 
     assert names - pinned(LOCKS[0]).keys() == {"torch"}
@@ -51,7 +51,7 @@ def test_what_is_locked_is_what_is_asked_for() -> None:
     extras = project["optional-dependencies"]
     locked = pinned(LOCKS[0])
 
-    for line in [*project["dependencies"], *extras["serve"], *extras["otel"]]:
+    for line in [*project["dependencies"], *extras["serve"], *extras["otel"], *extras["postgres"]]:
         asked = Requirement(line)
         name = canonicalize_name(asked.name)
         if name in locked:
