@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lerenet.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 MIB = 1 << 20
 RESERVED_CONNECTIONS = 3
@@ -27,7 +30,7 @@ class Plan:
 
     n_replicas: int = _number(100, "replicas", _ASKED)
     n_classes: int = _number(10_000, "classes", _ASKED)
-    requests_per_s: float = _number(20.0, "requests/s for each replica", "assumed: a line camera or two each")
+    requests_per_s: float = _number(5.0, "requests/s for each replica", "assumed: half of what a CPU core can do")
     zipf: float = _number(1.0, "exponent of the classes' popularity", "assumed: the usual skew of catalogues")
     changes_per_s: float = _number(0.2, "registrations and deletions/s", "assumed: 720 an hour, a busy shift")
     deletions: float = _number(0.2, "share of the changes", "assumed")
@@ -37,7 +40,7 @@ class Plan:
     image_bytes: int = _number(102_321, "bytes of a class's images and masks", _HERE)
     prototype_bytes: int = _number(637_940, "bytes of a class's prototypes", _HERE)
     frame_bytes: int = _number(21_779, "bytes of a frame as sent", _HERE)
-    reply_bytes: int = _number(1_024, "bytes of an answer", _HERE)
+    reply_bytes: int = _number(1_024, "bytes of an answer", "assumed: JSON with one mask in COCO RLE and two regions")
     registry_reads: float = _number(
         0.0, "queries of a request", "design: the cached generation answers; 1 where each request asks for it"
     )
@@ -95,3 +98,26 @@ class Plan:
             )
             for each in fields(self)
         ]
+
+
+def changed(values: Mapping[str, Any], given: Sequence[str] = ()) -> Plan:
+    """The plan with some numbers of one's own.
+
+    Args:
+        values: Numbers by name.
+        given: `NAME=VALUE`, before `values`.
+
+    Raises:
+        ConfigurationError: There is no such number, it cannot be read, or no database could hold the plan.
+    """
+    kinds = {each.name: type(each.default) for each in fields(Plan)}
+    parsed = dict(values)
+    for assignment in given:
+        name, _, text = assignment.partition("=")
+        if name not in kinds:
+            raise ConfigurationError(f"a plan has no number {name!r}; it has {', '.join(kinds)}")
+        try:
+            parsed[name] = text == "true" if kinds[name] is bool else kinds[name](text.replace("_", ""))
+        except ValueError:
+            raise ConfigurationError(f"{assignment!r}: {text!r} is no {kinds[name].__name__}") from None
+    return Plan(**parsed)
