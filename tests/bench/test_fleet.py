@@ -135,12 +135,20 @@ def test_every_number_says_where_it_comes_from() -> None:
     assert all(source.split(":")[0] in SOURCES or "default" in source for source in sources)
 
 
-SOURCES = {"asked", "assumed", "measured", "design", "option", "as the prototype cache does", "name, revision and protocol, rounded up"}
+SOURCES = {
+    "asked",
+    "assumed",
+    "measured",
+    "design",
+    "option",
+    "as the prototype cache does",
+    "name, revision and protocol, rounded up",
+}
 
 
 @pytest.mark.parametrize("wrong", ["speed=1", "poll_s=often"])
 def test_a_number_that_is_none_is_refused(wrong: str) -> None:
-    with pytest.raises(ConfigurationError, match=wrong.split("=")[0]):
+    with pytest.raises(ConfigurationError, match=wrong.split("=", maxsplit=1)[0]):
         changed({}, [wrong])
 
 

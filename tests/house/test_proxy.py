@@ -204,5 +204,3 @@ def test_the_proxy_has_the_codes_of_the_service() -> None:
 def test_the_proxy_waits_longer_than_the_service() -> None:
     [server_s] = re.findall(r"timeout server (\d+)s", TEXT)
     assert float(server_s) > Settings.model_fields["registration_deadline_s"].default
-
-

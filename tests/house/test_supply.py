@@ -39,7 +39,9 @@ def test_a_lock_names_no_place(lock: Path) -> None:
 def test_what_the_service_asks_for_is_locked_but_for_torch() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"]
-    asked = [Requirement(line) for line in [*project["dependencies"], *extras["serve"], *extras["otel"], *extras["postgres"]]]
+    asked = [
+        Requirement(line) for line in [*project["dependencies"], *extras["serve"], *extras["otel"], *extras["postgres"]]
+    ]
     names = {canonicalize_name(each.name) for each in asked} - {"lerenet"}
 
     assert names - pinned(LOCKS[0]).keys() == {"torch"}

@@ -19,7 +19,9 @@ def fleet(
     classes: Annotated[int, typer.Option(min=1, help="Registered classes.")] = 10_000,
     given: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="NAME=VALUE", help="Any number of the plan, by the name in its table; repeatable."),
+        typer.Option(
+            "--set", metavar="NAME=VALUE", help="Any number of the plan, by the name in its table; repeatable."
+        ),
     ] = None,
     measure: Annotated[
         bool, typer.Option("--measure", help="Measure frames, encodings and sizes on this machine first.")
@@ -31,7 +33,9 @@ def fleet(
         ),
     ] = None,
     seed: Annotated[int, typer.Option(help="Of all that is drawn.")] = 1,
-    out: Annotated[Path, typer.Option(file_okay=False, help="Folder of plan, figures and plot.")] = Path("lerenet-fleet"),
+    out: Annotated[Path, typer.Option(file_okay=False, help="Folder of plan, figures and plot.")] = Path(
+        "lerenet-fleet"
+    ),
 ) -> None:
     """Simulate a fleet: how old views of the registry get, what the database bears, what a restart costs.
 

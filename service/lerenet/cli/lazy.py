@@ -31,8 +31,8 @@ MODULES = {
         "keys",
     )
 }
-"""Module of each command, a second word its last, in the order of `--help`. Each holds its typer application as `app`, and imports nothing of
-an extra before it runs."""
+"""Module of each command, called as its last word, in the order of `--help`. Each holds its typer application as `app`,
+and imports nothing of an extra before it runs."""
 
 
 class LazyGroup(TyperGroup):

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from lerenet.bench.fleet.replica import Replica
 
 
-
 class Following:
     """The replicas' views of the registry.
 

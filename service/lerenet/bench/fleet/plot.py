@@ -50,7 +50,9 @@ def plot_courses(plan: Plan, courses: Sequence[Course], path: Path) -> None:
     ages.legend(loc="upper left", fontsize="small")
     handles, labels = queries.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=3, fontsize="small")
-    figure.suptitle(f"{plan.n_replicas:,} replicas, {plan.n_classes:,} classes, {plan.requests_per_s:g} requests/s each")
+    figure.suptitle(
+        f"{plan.n_replicas:,} replicas, {plan.n_classes:,} classes, {plan.requests_per_s:g} requests/s each"
+    )
     figure.savefig(path, dpi=120)
 
 

@@ -54,8 +54,9 @@ def _table(url: str, table: sql.Identifier) -> Iterator[None]:
         connection.execute(sql.SQL(create).format(table))
         try:
             # random, since PostgreSQL would compress anything else
-            fill = "INSERT INTO {} (payload) SELECT decode(string_agg(md5(random()::text), ''), 'hex') FROM generate_series(1, %s)"
-            connection.execute(sql.SQL(fill).format(table), (LARGE_BYTES // 16,))
+            payload = "SELECT decode(string_agg(md5(random()::text), ''), 'hex') FROM generate_series(1, %s)"
+            fill = sql.SQL("INSERT INTO {} (payload) " + payload).format(table)
+            connection.execute(fill, (LARGE_BYTES // 16,))
             yield
         finally:
             connection.execute(sql.SQL("DROP TABLE {}").format(table))
