@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from typer.testing import CliRunner
 
 from lerenet.bench.fleet.plan import Plan, changed
@@ -26,7 +27,7 @@ def plan(**numbers: Any) -> Plan:
     return Plan(**{"n_replicas": 10, "n_classes": 50, "changes_per_s": 2.0, "encode_s": 0.01, **numbers})
 
 
-def ages(has_notify: bool, **numbers: Any) -> np.ndarray:
+def ages(has_notify: bool, **numbers: Any) -> NDArray[np.float64]:
     fleet = Fleet(plan(**numbers), 200.0, has_notify=has_notify)
     fleet.add_changes()
     fleet.run()

@@ -116,7 +116,7 @@ def changed(values: Mapping[str, Any], given: Sequence[str] = ()) -> Plan:
     Raises:
         ConfigurationError: There is no such number, it cannot be read, or no database could hold the plan.
     """
-    kinds = {each.name: type(each.default) for each in fields(Plan)}
+    kinds: dict[str, Any] = {each.name: type(each.default) for each in fields(Plan)}
     parsed = dict(values)
     for assignment in given:
         name, _, text = assignment.partition("=")

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from matplotlib.axes import Axes
+    from numpy.typing import NDArray
 
     from lerenet.bench.fleet.plan import Plan
     from lerenet.bench.fleet.scenarios import Course
@@ -61,7 +62,7 @@ def _draw_ages(axes: Axes, course: Course, label: str, colour: str) -> None:
     axes.plot(ages_s, np.linspace(0, 100, len(ages_s)), label=label, color=colour)
 
 
-def _draw(axes: Axes, values: np.ndarray, label: str, colour: str) -> None:
+def _draw(axes: Axes, values: NDArray[np.float64], label: str, colour: str) -> None:
     """A mean over some seconds; thin lines show what it hides."""
     width = min(_SMOOTHED_S, len(values))
     smooth = np.convolve(values, np.full(width, 1 / width), mode="valid")

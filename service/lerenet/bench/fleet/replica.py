@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -53,7 +53,8 @@ class Replica:
 
     def __init__(self, env: simpy.Environment, plan: Plan, database: Database, shared: Shared) -> None:
         self._env, self._plan, self._database, self._shared = env, plan, database, shared
-        self._device = simpy.PriorityResource(env, 1)
+        self._lines: tuple[deque[simpy.Event], ...] = (deque(), deque())
+        self._is_busy = False
         self.pool = simpy.Resource(env, plan.pool_size)
         self.memory: OrderedDict[int, None] = OrderedDict()
         self.on_disk = np.zeros(plan.n_classes, dtype=bool)
@@ -96,11 +97,21 @@ class Replica:
                 yield flight
 
     def encode(self, priority: int) -> Events:
-        """Makes prototypes on the device."""
-        self._shared.n_encodings += 1
-        with self._device.request(priority) as turn:
-            yield turn
+        """Makes prototypes on the device, one class after another; those that a request waits for go first."""
+        done = self._env.event()
+        self._lines[priority].append(done)
+        if not self._is_busy:
+            self._is_busy = True
+            self._env.process(self._work())
+        yield done
+
+    def _work(self) -> Events:
+        while line := self._lines[FOR_A_REQUEST] or self._lines[FOR_LATER]:
+            done = line.popleft()
+            self._shared.n_encodings += 1
             yield self._env.timeout(self._plan.encode_s)
+            done.succeed()
+        self._is_busy = False
 
     def _fetch(self, index: int, priority: int) -> Events:
         if self._shared.has_sharing:

@@ -14,11 +14,13 @@ from lerenet.bench.fleet.simulation import Fleet
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from numpy.typing import NDArray
+
     from lerenet.bench.fleet.plan import Plan
     from lerenet.bench.fleet.replica import Walk
 
 GOAL = 0.99
-STEADY_S, STORM_S, ROLL_S = 120.0, 600.0, 240.0
+STEADY_S, STORM_S, ROLL_S = 120.0, 480.0, 240.0
 ROLL_AT_ONCE, ROLL_START_S = 10, 30.0
 
 
@@ -41,11 +43,11 @@ class Course:
 
     name: str
     note: str
-    warm: np.ndarray
-    in_memory: np.ndarray
-    queries: np.ndarray
-    mib: np.ndarray
-    ages_s: np.ndarray
+    warm: NDArray[np.float64]
+    in_memory: NDArray[np.float64]
+    queries: NDArray[np.float64]
+    mib: NDArray[np.float64]
+    ages_s: NDArray[np.float64]
     n_encodings: int
     peak_connections: int
     connection_wait_s: float

@@ -17,6 +17,8 @@ from lerenet.bench.fleet.replica import FOR_A_REQUEST, Replica, Shared, Walk
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from numpy.typing import NDArray
+
     from lerenet.bench.fleet.database import Events
     from lerenet.bench.fleet.plan import Plan
 
@@ -38,9 +40,9 @@ class Answers:
         waits_s: Waits of all others that have ended, in seconds.
     """
 
-    n_all: np.ndarray
-    n_in_memory: np.ndarray
-    n_prompt: np.ndarray
+    n_all: NDArray[np.int64]
+    n_in_memory: NDArray[np.int64]
+    n_prompt: NDArray[np.int64]
     waits_s: list[float] = field(default_factory=list)
 
 
@@ -75,7 +77,8 @@ class Fleet:
         self._by_rank = self._random.permutation(plan.n_classes)
         self._cumulative = np.cumsum(shares(plan.n_classes, plan.zipf))
         n_bins = int(horizon_s / BIN_S) + 1
-        self.answers = Answers(*(np.zeros(n_bins, dtype=np.int64) for _ in range(3)))
+        n_all, n_in_memory, n_prompt = np.zeros((3, n_bins), dtype=np.int64)
+        self.answers = Answers(n_all, n_in_memory, n_prompt)
         if is_warm:
             self._warm_up()
 
