@@ -13,7 +13,7 @@ import yaml
 
 from api.plates import form, image_part, plate_png, register
 from lerenet.api import create_app
-from lerenet.settings import PREFIX, Settings
+from lerenet.settings import PREFIX, Settings, load_settings
 from serving import AppClient
 
 FOLDER = Path(__file__).parents[2] / "docker/kubernetes"
@@ -87,7 +87,7 @@ def test_every_variable_is_a_setting_that_can_be_read(monkeypatch: pytest.Monkey
     assert ours <= {f"{PREFIX}{field.upper()}" for field in Settings.model_fields}
     for name, value in config["data"].items():
         monkeypatch.setenv(name, value)
-    assert Settings().max_classes == 10_000
+    assert load_settings().max_classes == 10_000
 
 
 def test_a_service_of_our_name_sets_no_port() -> None:
