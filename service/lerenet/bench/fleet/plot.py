@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from lerenet.bench.fleet.plan import Plan
     from lerenet.bench.fleet.scenarios import Course
 
-_SMOOTHED_S = 10
+_SMOOTHED_S = 20
 _LEAST_AGE_S = 1e-3
 
 
@@ -48,7 +48,6 @@ def plot_courses(plan: Plan, courses: Sequence[Course], path: Path) -> None:
     mib.set(title="MiB a second to and from the database", xlabel="s", yscale="symlog", ylim=(0, None))
     for axes in (ages, warm, queries, mib):
         axes.grid(alpha=0.3)
-    ages.legend(loc="upper left", fontsize="small")
     handles, labels = queries.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=3, fontsize="small")
     figure.suptitle(
@@ -63,8 +62,7 @@ def _draw_ages(axes: Axes, course: Course, label: str, colour: str) -> None:
 
 
 def _draw(axes: Axes, values: NDArray[np.float64], label: str, colour: str) -> None:
-    """A mean over some seconds; thin lines show what it hides."""
+    """A mean over some seconds; the table has the peaks."""
     width = min(_SMOOTHED_S, len(values))
     smooth = np.convolve(values, np.full(width, 1 / width), mode="valid")
-    axes.plot(values, color=colour, alpha=0.15, linewidth=0.8)
     axes.plot(np.arange(len(smooth)) + width / 2, smooth, label=label, color=colour)
