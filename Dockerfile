@@ -29,7 +29,7 @@ RUN /opt/build/bin/pip wheel --no-deps --no-build-isolation --wheel-dir /wheels 
 FROM ${BASE_IMAGE}
 RUN groupadd --gid 10001 lerenet \
  && useradd --uid 10001 --gid 10001 --home-dir /data --no-create-home --shell /usr/sbin/nologin lerenet \
- && install --directory --owner=lerenet --group=lerenet /data
+ && install --directory --owner=lerenet --group=lerenet /data /keys
 COPY --from=build /opt/lerenet /opt/lerenet
 # MALLOC_ARENA_MAX: large image buffers freed on many threads would otherwise fragment the heap.
 ENV PATH=/opt/lerenet/bin:$PATH PYTHONUNBUFFERED=1 MALLOC_ARENA_MAX=2 \

@@ -12,7 +12,7 @@ from typer.main import get_command
 from lerenet.cli.failures import one_line
 
 MODULES = {
-    name: f"lerenet.cli.{name}"
+    name: f"lerenet.cli.{name.split()[-1]}"
     for name in (
         "serve",
         "scaleout",
@@ -27,12 +27,13 @@ MODULES = {
         "weights",
         "calibrate",
         "bench",
+        "bench fleet",
         "registry",
         "keys",
     )
 }
-"""Module of each command, in the order of `--help`. Each holds its typer application as `app`, and imports nothing of
-an extra before it runs."""
+"""Module of each command, called as its last word, in the order of `--help`. Each holds its typer application as `app`,
+and imports nothing of an extra before it runs."""
 
 
 class LazyGroup(TyperGroup):
@@ -41,6 +42,11 @@ class LazyGroup(TyperGroup):
     def __init__(self, **attributes: Any) -> None:
         super().__init__(**attributes)
         self.commands = cast(Any, dict.fromkeys(MODULES))  # names only, for lists and suggestions
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The command that the words begin with: two of them where there is such a one."""
+        pair = " ".join(args[:2])
+        return super().resolve_command(ctx, [pair, *args[2:]] if pair in MODULES else args)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """Imports a command; None when there is none of that name."""

