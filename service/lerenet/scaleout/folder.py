@@ -8,7 +8,7 @@ import math
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,7 +41,7 @@ class Errand:
     """
 
     url: str
-    api_key: str | None
+    api_key: str | None = field(repr=False)
     out: Path
     asked: Asked
 

@@ -33,15 +33,17 @@ class MetricsOfAll:
     Args:
         app: The replica's application, which has the say in who may ask.
         gather: Text of every replica, by its id.
+        root_path: Prefix that a proxy may leave on paths.
     """
 
-    def __init__(self, app: ASGIApp, gather: Gather) -> None:
+    def __init__(self, app: ASGIApp, gather: Gather, root_path: str = "") -> None:
         self._app = app
         self._gather = gather
+        self._root_path = root_path
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one request."""
-        if scope["type"] != "http" or not scope["path"].endswith("/metrics"):
+        if scope["type"] != "http" or scope["path"].removeprefix(self._root_path) != "/metrics":
             await self._app(scope, receive, send)
             return
         start: Message = {}

@@ -14,6 +14,9 @@ DEPLOYMENT = "service"
 IMPORT_PATH = "lerenet.scaleout.application:application"
 PROXY_LAYERS = "lerenet.scaleout.proxy:layers"
 
+REPLICA_HEADER = "X-Replica"
+"""On every answer that a replica made: which one. What has none are the proxy's own words."""
+
 HEALTH_PERIOD_S = 2.0
 """Between two looks at a replica, in seconds; Serve gives it up at the third that fails."""
 

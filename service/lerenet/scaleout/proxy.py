@@ -12,7 +12,7 @@ from lerenet.api.errors import CODE_HEADER, problem_of
 from lerenet.errors import DeadlineExceeded, LERENetError, Loading, QueueFull, ServiceError, Unavailable
 from lerenet.observability import accepted_request_id
 from lerenet.observability.request_id import request_context
-from lerenet.scaleout.plan import RETRY_AFTER_S
+from lerenet.scaleout.plan import REPLICA_HEADER, RETRY_AFTER_S
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -67,7 +67,7 @@ class _Answer:
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             headers = MutableHeaders(scope=message)
-            self._is_of_a_replica = "server-timing" in headers  # the envelope puts it on everything
+            self._is_of_a_replica = REPLICA_HEADER in headers
             if not self._is_of_a_replica:
                 self._own_status = message["status"]
                 self._is_told_to_wait = "retry-after" in headers

@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from typing import Any
+from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING, Any
 
+import structlog
 from fastapi import FastAPI
 from ray import serve
+from starlette.datastructures import MutableHeaders
 
 from lerenet.api.app import create_app
 from lerenet.api.server import prepare_process
 from lerenet.runtime import Engine, Runtime, build_engine
 from lerenet.scaleout.metrics import MetricsOfAll
+from lerenet.scaleout.plan import REPLICA_HEADER
 from lerenet.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 GATHER_WITHIN_S = 2.0
 """Wait for the metrics of other replicas, in seconds: Prometheus gives up after ten."""
+
+REFRESH_WITHIN_S = 1.0
+"""Wait of each replica for what it asks of its registry; then it tells what it knew."""
+
+_log = structlog.get_logger(__name__)
 
 
 class Replica:
@@ -36,20 +48,28 @@ class Replica:
         app = create_app(self._settings, build=self._build)
         self._runtime: Runtime = app.state.runtime
         app.router.lifespan_context = _once_loaded(app.router.lifespan_context, self._runtime)
-        app.add_middleware(MetricsOfAll, gather=self._gathered)
+        if self._settings.metrics != "off":
+            app.add_middleware(MetricsOfAll, gather=self._gathered, root_path=self._settings.root_path)
+        app.add_middleware(Signed, name=serve.get_replica_context().replica_id.unique_id)
         return app
 
     async def exposition(self) -> tuple[str, str]:
         """Id and metrics of this replica."""
-        await self._runtime.refresh_metrics()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(REFRESH_WITHIN_S):
+                await self._runtime.refresh_metrics()
         return serve.get_replica_context().replica_id.unique_id, self._runtime.metrics.exposition().decode()
 
     async def _gathered(self) -> dict[str, str]:
-        """Of every replica that answers in time."""
+        """Of every replica; of this one alone where another does not answer in time."""
         context = serve.get_replica_context()
         handle = serve.get_deployment_handle(context.deployment, context.app_name)
         told = handle.broadcast("exposition")
-        answers = await told.results_async(timeout_s=GATHER_WITHIN_S, return_exceptions=True)
+        try:
+            answers = await told.results_async(timeout_s=GATHER_WITHIN_S, return_exceptions=True)
+        except TimeoutError:
+            answers = []
+            _log.warning("metrics of other replicas are missing: one does not answer", within_s=GATHER_WITHIN_S)
         return dict([await self.exposition(), *(each for each in answers if not isinstance(each, BaseException))])
 
     def check_health(self) -> None:
@@ -59,6 +79,29 @@ class Replica:
             LERENetError: Why only another replica helps: the device is lost or hangs, or loading failed.
         """
         self._runtime.require_ready()
+
+
+class Signed:
+    """ASGI layer around everything else: an answer says which replica made it.
+
+    Args:
+        app: The replica's application.
+        name: Of the replica.
+    """
+
+    def __init__(self, app: ASGIApp, name: str) -> None:
+        self._app = app
+        self._name = name
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers one request."""
+
+        async def signed(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message)[REPLICA_HEADER] = self._name
+            await send(message)
+
+        await self._app(scope, receive, signed)
 
 
 def _once_loaded(lifespan: Callable[[Any], Any], runtime: Runtime) -> Callable[[Any], Any]:
