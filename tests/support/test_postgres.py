@@ -224,7 +224,10 @@ def test_a_doubtful_class_is_looked_at_with_every_change(
     before, _ = look(follower, database_url)
     execute(database_url, "UPDATE revisions SET document = 'rot' || document, sequence = 11 WHERE name = 'a3'")
     execute(database_url, "UPDATE generation SET value = 11")
-    assert (set(look(follower, database_url)[0]), follower.known.doubtful) == (before.keys() - {"a3"}, frozenset({"a3"}))
+    assert (set(look(follower, database_url)[0]), follower.known.doubtful) == (
+        before.keys() - {"a3"},
+        frozenset({"a3"}),
+    )
     commit(store, "b", 3)
     assert set(look(follower, database_url)[0]) == before.keys() - {"a3"} | {"b"}
     assert follower.known.doubtful == {"a3"}
