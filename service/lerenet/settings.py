@@ -125,6 +125,13 @@ class Settings(BaseSettings):
         description="Silence of the device for longer, in seconds, ends the process; unset: 25, and 600 where"
         " torch.compile may keep it busy.",
     )
+    drain_delay_s: float = Field(
+        0.0,
+        ge=0,
+        allow_inf_nan=False,
+        description="Behind a balancer: how long `/readyz` is red before connections are refused, in seconds; its"
+        " checks should notice meanwhile. Requests are answered as ever.",
+    )
     drain_s: Seconds = Field(20.0, description="Time that accepted work gets when the service stops, in seconds.")
 
     label_studio_url: str | None = Field(

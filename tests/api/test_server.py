@@ -81,6 +81,26 @@ def test_the_server_answers_until_it_is_told_to_stop_with_logs_as_json(start: St
     assert not any("readyz" in str(line.get("path")) for line in lines)
 
 
+def test_a_balancer_is_told_before_connections_are_refused(start: Start) -> None:
+    process, address = start(threads="1", drain_delay_s="3600")
+    wait_until_ready(address)
+
+    process.send_signal(signal.SIGTERM)
+    until = time.monotonic() + WITHIN_S
+    while (ready := httpx.get(f"{address}/readyz")).status_code == 200:
+        assert time.monotonic() < until
+    live, classes = httpx.get(f"{address}/livez"), httpx.get(f"{address}/support")
+    metrics = httpx.get(f"{address}/metrics").text
+
+    assert (ready.status_code, ready.json()["code"]) == (503, "draining")
+    assert (live.status_code, classes.status_code) == (200, 200)
+    assert "lerenet_ready 0" in metrics
+    process.send_signal(signal.SIGTERM)  # from whoever does not want to wait
+    process.communicate(timeout=WITHIN_S)
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(f"{address}/livez")
+
+
 def test_a_client_that_sends_too_much_hears_of_it(start: Start) -> None:
     """Over a real connection, where an answer before the end of the body could be lost to a reset."""
     _, address = start(threads="1", max_body_bytes="1000000")

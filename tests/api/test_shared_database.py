@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 
 import pytest
+import structlog
 
 import databases
 from api.plates import assert_problem, form, image_part, parts, plate_png, register
@@ -95,3 +96,20 @@ async def test_what_is_in_memory_counts_for_a_while_alone(
         assert (await client.get("/livez")).status_code == 200
     await wait_until_ready(client)
     assert (await segment(client)).status_code == 200
+
+
+async def test_the_start_says_where_classes_are_kept(
+    client_factory: ClientFactory, make_settings: Callable[..., Settings], database_url: str
+) -> None:
+    with_password = make_settings(database_url=database_url.replace("postgres:@", "postgres:secret@"))
+    empty = make_settings()
+    with structlog.testing.capture_logs() as lines:
+        for settings in (with_password, empty):
+            await client_factory(settings, engine_with(LevelSegmenter()))
+
+    places = [line["place"] for line in lines if line["event"] == "classes are kept here"]
+    name = database_url.partition("?")[0].rpartition("/")[2]
+    assert len(places) == 2
+    assert places[0].startswith(f"database {name} on ")
+    assert places[1] == f"folder {empty.data_dir.resolve()}"
+    assert "secret" not in str(lines)

@@ -18,7 +18,7 @@ from serving import AppClient
 
 FOLDER = Path(__file__).parents[2] / "docker/kubernetes"
 VERSION = "1.33"
-"""Of Kubernetes; the first with a sleep before the end by default is 1.30."""
+"""Of Kubernetes."""
 
 OF_OTHERS = ("keda.sh/", "monitoring.coreos.com/", "kustomize.config.k8s.io/")
 """Kinds that Kubernetes itself does not know."""
@@ -69,8 +69,9 @@ def test_probes_ask_routes_that_exist(settings: Settings) -> None:
 
 def test_the_service_has_twice_its_drain_before_it_is_killed() -> None:
     [config] = documents("configmap.yaml")
-    pause_s = CONTAINER["lifecycle"]["preStop"]["sleep"]["seconds"]
-    assert POD["terminationGracePeriodSeconds"] > pause_s + 2 * float(config["data"]["LERENET_DRAIN_S"])
+    delay_s, drain_s = (float(config["data"][f"LERENET_DRAIN_{name}"]) for name in ("DELAY_S", "S"))
+    assert delay_s >= 10
+    assert POD["terminationGracePeriodSeconds"] > delay_s + 2 * drain_s
 
 
 def test_a_slow_start_is_no_death() -> None:

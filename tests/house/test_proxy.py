@@ -15,11 +15,13 @@ from threading import Thread
 
 import httpx
 import pytest
+import yaml
 
 from lerenet.api.errors import problem_codes
 from lerenet.settings import Settings
 
 CONFIG = Path(__file__).parents[2] / "docker/haproxy/haproxy.cfg"
+SCALE = CONFIG.parents[1] / "compose.scale.yaml"
 TEXT = CONFIG.read_text(encoding="utf-8")
 LARGE = 1 << 20
 """Bytes that no buffer of the proxy holds."""
@@ -199,6 +201,16 @@ def test_the_proxy_has_the_codes_of_the_service() -> None:
     codes = re.findall(r'"code":"(\w+)"', TEXT)
     assert len(codes) == 3
     assert set(codes) <= problem_codes()
+
+
+def test_a_replica_that_stops_goes_on_until_the_proxy_has_noticed() -> None:
+    scale = yaml.safe_load(SCALE.read_text(encoding="utf-8").replace("!reset", ""))
+    [(interval_s, n_checks)] = re.findall(r"check inter (\d+)s fall (\d+)", TEXT)
+    for replica in (scale["services"]["lerenet-0"], scale["services"]["lerenet-1"]):
+        delay_s = float(replica["environment"]["LERENET_DRAIN_DELAY_S"])
+        assert delay_s > int(interval_s) * int(n_checks)
+        drain_s = Settings.model_fields["drain_s"].default
+        assert float(replica["stop_grace_period"].removesuffix("s")) > delay_s + 2 * drain_s
 
 
 def test_the_proxy_waits_longer_than_the_service() -> None:

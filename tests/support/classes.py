@@ -134,12 +134,13 @@ def open_registry(
     limits: Limits = LIMITS,
     may_fall_back: bool = False,
     store: SupportStore | None = None,
+    cache: PrototypeCache[Encoded] | None = None,
     **options: Any,
 ) -> SupportRegistry[Encoded]:
     """A registry of fakes over a real store, one in `root` unless given; `options` are further arguments of it."""
     return SupportRegistry(
         store or SqliteStore(root, may_fall_back=may_fall_back),
-        prototype_cache(root, weights),
+        cache or prototype_cache(root, weights),
         encode=network.encode,
         assess=network.assess,
         weights_digest=weights,

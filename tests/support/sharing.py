@@ -50,10 +50,10 @@ class MemoryPrototypes:
 
 
 def replica(
-    store: SupportStore, root: Path, network: CountingNetwork, shared: SharedPrototypes
+    store: SupportStore, root: Path, network: CountingNetwork, shared: SharedPrototypes, budget_bytes: int = 1 << 20
 ) -> tuple[SupportRegistry[Encoded], PrototypeCache[Encoded]]:
     """A registry with a folder of its own, and its cache."""
-    cache = PrototypeCache(root / "prototypes", "w1", dump=dump, load=load, budget_bytes=1 << 20, shared=shared)
+    cache = PrototypeCache(root / "prototypes", "w1", dump=dump, load=load, budget_bytes=budget_bytes, shared=shared)
     registry = SupportRegistry(
         store, cache, encode=network.encode, assess=network.assess, weights_digest="w1", limits=LIMITS
     )

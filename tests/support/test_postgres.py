@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import cast
 
 import psycopg
 import pytest
@@ -25,6 +26,7 @@ from lerenet.errors import (
 from lerenet.support import Limits, SupportClass
 from lerenet.support.live import LiveClasses
 from lerenet.support.postgres import SCHEMA_VERSION, Database, PostgresStore, check_database, migrate, statements
+from lerenet.support.postgres.database import Connection
 from lerenet.support.postgres.following import Follower
 from support.classes import LIMITS, commit, record, shots
 
@@ -133,6 +135,106 @@ def test_a_restored_backup_is_followed(open_replica: Callable[..., PostgresStore
     execute(database_url, f"UPDATE classes SET revision = '{first.revision}'; UPDATE generation SET value = 1")
     assert store.refresh() == 1
     assert store.pointers() == (1, {"a": first.revision})
+
+
+def test_a_database_that_was_away_is_read_anew(open_replica: Callable[..., PostgresStore], database_url: str) -> None:
+    store = open_replica(poll_s=NEVER_S)
+    first = commit(store, "a", 1)
+    commit(store, "a", 2, expected=first.revision)
+    # restored to before the second change, then counted on to the same number
+    restore = f"UPDATE classes SET revision = '{first.revision}'"
+    cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'SELECT value%'"
+    execute(database_url, f"{restore}; {cut} AND pid <> pg_backend_pid()")
+    eventually(lambda: store.pointers() == (2, {"a": first.revision}))
+
+
+# -- what a change costs
+
+
+class Counting:
+    """A connection that counts the rows it brings."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self.n_rows = 0
+
+    def execute(self, sql: str, values: tuple[object, ...] = ()) -> Rows:
+        rows = Rows(self._connection.execute(sql.encode(), values))
+        self.n_rows += len(rows)
+        return rows
+
+
+class Rows(list[tuple[object, ...]]):
+    def fetchall(self) -> Rows:
+        return self
+
+
+@pytest.fixture
+def follower(database_url: str, open_replica: Callable[..., PostgresStore]) -> Iterator[Follower]:
+    """Sees what it is told to look at, after one look at ten classes."""
+    for seed in range(10):
+        commit(open_replica(), f"a{seed}", seed)
+    database = Database(database_url)
+    follower = Follower(database, stale_s=NEVER_S, poll_s=NEVER_S)
+    follower.close()
+    yield follower
+    database.close()
+
+
+def look(follower: Follower, url: str) -> tuple[dict[str, str], int]:
+    """What is current now, in order, and how many rows it took to know."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        counting = Counting(connection)
+        follower.catch_up(cast(Connection, counting))
+    return {name: record.revision for name, record in follower.known.classes.items()}, counting.n_rows
+
+
+def test_a_change_costs_what_it_changed(
+    follower: Follower, open_replica: Callable[..., PostgresStore], database_url: str
+) -> None:
+    store = open_replica()
+    before, n_rows = look(follower, database_url)
+    assert n_rows == 1  # the generation
+    made = commit(store, "a55", 3)
+    old = commit(store, "a3", 4, expected=before["a3"])
+    pointers, n_rows = look(follower, database_url)
+    assert list(pointers.items()) == sorted({**before, "a55": made.revision, "a3": old.revision}.items())
+    assert n_rows == 3
+    commit(store, "a3", 3, expected=old.revision)  # what it was before
+    assert look(follower, database_url) == ({**before, "a55": made.revision}, 2)
+
+
+def test_a_deletion_is_seen_beside_a_new_class(
+    follower: Follower, open_replica: Callable[..., PostgresStore], database_url: str
+) -> None:
+    store = open_replica()
+    before, _ = look(follower, database_url)
+    store.delete("a3", expected=before.pop("a3"))
+    made = commit(store, "b", 3)
+    assert look(follower, database_url)[0] == {**before, "b": made.revision}
+    store.delete("a4", expected=before.pop("a4"))
+    again = commit(store, "a4", 44)
+    assert look(follower, database_url) == ({**before, "a4": again.revision, "b": made.revision}, 2)
+
+
+def test_a_doubtful_class_is_looked_at_with_every_change(
+    follower: Follower, open_replica: Callable[..., PostgresStore], database_url: str
+) -> None:
+    store = open_replica()
+    before, _ = look(follower, database_url)
+    execute(database_url, "UPDATE revisions SET document = 'rot' || document, sequence = 11 WHERE name = 'a3'")
+    execute(database_url, "UPDATE generation SET value = 11")
+    assert (set(look(follower, database_url)[0]), follower.known.doubtful) == (
+        before.keys() - {"a3"},
+        frozenset({"a3"}),
+    )
+    commit(store, "b", 3)
+    assert set(look(follower, database_url)[0]) == before.keys() - {"a3"} | {"b"}
+    assert follower.known.doubtful == {"a3"}
+    execute(database_url, "UPDATE revisions SET document = substr(document, 4) WHERE name = 'a3'")
+    commit(store, "c", 4)
+    pointers, n_rows = look(follower, database_url)
+    assert (pointers["a3"], follower.known.doubtful, n_rows) == (before["a3"], frozenset(), 3)
 
 
 # -- writers at once

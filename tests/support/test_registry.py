@@ -498,6 +498,23 @@ async def test_warming_makes_every_class_ready(root: Path, network: CountingNetw
     await registry.close()
 
 
+async def test_warming_reads_no_more_than_memory_holds(root: Path, network: CountingNetwork) -> None:
+    registry = open_registry(root, network)
+    for seed in range(8):
+        await registry.create(f"c{seed}", shots(seed))
+    await registry.close()
+    unused = sorted((root / "prototypes").rglob("*.prototypes"))[0]
+    unused.unlink()
+    newer, cache = CountingNetwork(), prototype_cache(root, budget_bytes=200)
+    registry = open_registry(root, newer, cache=cache)
+    assert await registry.warm() == 8
+    # three fit, a fourth shows it; the missing one is made wherever its turn is
+    assert cache.counts.disk_hits <= 4
+    assert work_done(newer) == (1, 0)
+    assert unused.exists()
+    await registry.close()
+
+
 async def test_damaged_image_is_reported_with_a_remedy(root: Path, network: CountingNetwork) -> None:
     registry = open_registry(root, network)
     made = (await registry.create("a", shots(1))).registered.record

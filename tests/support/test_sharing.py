@@ -9,7 +9,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from lerenet.support import PrototypeCache, SupportRegistry
+from lerenet.support import PrototypeCache, SqliteStore, SupportRegistry
 from lerenet.support.postgres import Database, DatabasePrototypes, PostgresStore
 from lerenet.support.sharing import Claim, SharedPrototypes, turn
 from support.classes import CountingNetwork, Encoded, commit, shots
@@ -171,6 +171,21 @@ async def test_replicas_that_start_together_make_each_class_once(replicas: tuple
 
     assert first.network.n_encoded + second.network.n_encoded == 4
     assert first.network.n_assessed + second.network.n_assessed == 4
+
+
+async def test_a_replica_that_starts_fetches_no_more_than_memory_holds(store: SqliteStore, tmp_path: Path) -> None:
+    memory, network = Memory(), CountingNetwork()
+    for number in range(8):
+        commit(store, f"class{number}", number)
+    first, _ = replica(store, tmp_path / "a", network, MemoryPrototypes(memory, "w1"))
+    assert await first.warm() == 8
+    second, cache = replica(store, tmp_path / "b", network, MemoryPrototypes(memory, "w1"), budget_bytes=200)
+
+    assert await second.warm() == 8
+
+    assert (network.n_encoded, network.n_assessed) == (8, 8)
+    assert cache.counts.shared_hits == cache.counts.hits == 4  # three fit, the fourth shows it
+    assert len(list((tmp_path / "b").rglob("*.prototypes"))) == 4
 
 
 async def test_a_replica_without_the_others_makes_its_own(replicas: tuple[Replica, Replica], database_url: str) -> None:

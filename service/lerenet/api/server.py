@@ -7,15 +7,18 @@ import contextlib
 import math
 import os
 import threading
+import time
 import warnings
-from collections.abc import Callable
+from types import FrameType
 
 import structlog
 import uvicorn
+from fastapi import FastAPI
 
 from lerenet.api.app import create_app
 from lerenet.api.connection import KEEP_ALIVE_S, BoundedHead
 from lerenet.observability import configure_logs
+from lerenet.runtime import Runtime
 from lerenet.runtime.host_memory import keep_freed_memory
 from lerenet.settings import Settings, unknown_variables
 
@@ -27,6 +30,9 @@ LAST_ANSWERS_S = 2.0
 
 END_WITHIN_S = 15.0
 """After the loss of the device the process is gone by then, in seconds, whatever a hanging driver holds."""
+
+LOOK_S = 0.1
+"""Between two looks for a second signal, in seconds."""
 
 _log = structlog.get_logger(__name__)
 
@@ -46,7 +52,8 @@ def serve(settings: Settings) -> int:
         _end_for_certain()
         asyncio.get_running_loop().call_later(LAST_ANSWERS_S, lambda: setattr(server, "should_exit", True))
 
-    server = uvicorn.Server(_configuration(settings, end_soon))
+    app = create_app(settings, on_loss=end_soon)
+    server = _Server(_configuration(app, settings), app.state.runtime)
     with contextlib.suppress(KeyboardInterrupt):  # raised again by uvicorn once it has ended well
         server.run()
     if is_lost:
@@ -71,9 +78,33 @@ def _end_for_certain() -> None:
     timer.start()
 
 
-def _configuration(settings: Settings, on_loss: Callable[[], None]) -> uvicorn.Config:
+class _Server(uvicorn.Server):
+    """Goes on for a while after the signal, red for a balancer's checks: closing at once would cut off newcomers."""
+
+    def __init__(self, config: uvicorn.Config, runtime: Runtime) -> None:
+        super().__init__(config)
+        self._runtime = runtime
+        self._is_waiting = False
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        if self._is_waiting:  # a second signal is for whoever does not want to wait
+            self._is_waiting = False
+        else:
+            super().handle_exit(sig, frame)
+
+    async def main_loop(self) -> None:
+        await super().main_loop()
+        until = time.monotonic() + self._runtime.settings.drain_delay_s
+        self._runtime.announce_end()
+        self._is_waiting = self._runtime.phase == "leaving"
+        while self._is_waiting and time.monotonic() < until:
+            await asyncio.sleep(LOOK_S)
+        self._is_waiting = False
+
+
+def _configuration(app: FastAPI, settings: Settings) -> uvicorn.Config:
     return uvicorn.Config(
-        create_app(settings, on_loss=on_loss),
+        app,
         host=settings.host,
         port=settings.port,
         proxy_headers=True,

@@ -108,6 +108,7 @@ async def load(
     # on the CPU the device's memory is the host's: a second copy in it would serve nobody
     host_budget_bytes = 0 if engine.device.startswith("cpu") else settings.prototype_host_bytes
     backing = await asyncio.to_thread(_backing, settings)
+    _log.info("classes are kept here", place=backing.place)  # a fleet in which one has a folder is a mistake
     cache = PrototypeCache(
         settings.data_dir / "prototypes",
         _made_by(engine),

@@ -80,6 +80,7 @@ class Runtime:
         self._on_loss = on_loss
         self._loaded: Loaded | None = None
         self._failure: LERENetError | None = None
+        self._is_leaving = False
         self._is_draining = False
         self._settled = asyncio.Event()
         self._in_progress = RequestsInProgress()
@@ -143,6 +144,10 @@ class Runtime:
 
         return on_death
 
+    def announce_end(self) -> None:
+        """The service stops soon: readiness says so to balancers, while requests are still answered."""
+        self._is_leaving = True
+
     def _fail(self, failure: LERENetError) -> None:
         if self._failure is None:
             self._failure = failure
@@ -152,17 +157,24 @@ class Runtime:
     # -- state
 
     @property
-    def phase(self) -> Literal["loading", "ready", "draining", "failed"]:
+    def phase(self) -> Literal["loading", "ready", "leaving", "draining", "failed"]:
         """Where the service is in its life."""
         if self._failure is not None:
             return "failed"
         if self._is_draining:
             return "draining"
-        return "loading" if self._loaded is None else "ready"
+        if self._loaded is None:
+            return "loading"
+        return "leaving" if self._is_leaving else "ready"
 
     async def wait_until_settled(self) -> None:
         """Waits until everything is loaded, or will never be."""
         await self._settled.wait()
+
+    def require_staying(self) -> None:
+        """Refuse whoever asks for the time to come; raises Draining once the end is announced."""
+        if self._is_leaving or self._is_draining:
+            raise self._stopping()
 
     def require_ready(self) -> Loaded:
         """What was loaded.
@@ -175,8 +187,7 @@ class Runtime:
         if self._failure is not None:
             raise self._failure
         if self._is_draining:
-            detail = "the service is stopping: ask again after its restart"
-            raise Draining(detail, retry_after_s=self.settings.drain_s)
+            raise self._stopping()
         if self._loaded is None:
             raise Loading("the weights are still being loaded: ask again shortly", retry_after_s=LOADING_RETRY_S)
         if self._loaded.queue.stalled:
@@ -306,6 +317,10 @@ class Runtime:
             max_map_pixels=self.settings.max_map_pixels,
         )
         return await pipeline.run(files, work.limits, work.deadline, render)
+
+    def _stopping(self) -> Draining:
+        detail = "the service is stopping: ask again after its restart"
+        return Draining(detail, retry_after_s=self.settings.drain_s)
 
     def _retry_after_s(self) -> float:
         return LOADING_RETRY_S if self._loaded is None else self._loaded.queue.retry_after_s

@@ -42,6 +42,7 @@ class Backing:
     """All that is kept of a registry.
 
     Attributes:
+        place: Which folder or database it is, for the log.
         store: Its classes.
         owners: Which key made which.
         trail: Who changed what.
@@ -50,6 +51,7 @@ class Backing:
         share: Where replicas share prototypes, by what made them; None where nobody shares.
     """
 
+    place: str
     store: SupportStore
     owners: Owners
     trail: Trail
@@ -71,7 +73,7 @@ def open_folder(root: Path, *, may_fall_back: bool = False) -> Backing:
     layout = Layout(root)
     owners, trail = Ownership(layout.owners, layout.unfinished), AuditTrail(layout.audit)
     store = SqliteStore(root, may_fall_back=may_fall_back)
-    return Backing(store, owners, trail, (owners.note, trail.note), (trail.keep,))
+    return Backing(f"folder {root.resolve()}", store, owners, trail, (owners.note, trail.note), (trail.keep,))
 
 
 def open_database(url: str, *, stale_s: float | None = None) -> Backing:
@@ -92,7 +94,8 @@ def open_database(url: str, *, stale_s: float | None = None) -> Backing:
     store = postgres.PostgresStore(database, stale_s=postgres.STALE_S if stale_s is None else stale_s)
     # owners and trail are stored with each change
     owners, trail = postgres.DatabaseOwnership(database), postgres.DatabaseTrail(database)
-    return Backing(store, owners, trail, (log_change,), (), partial(postgres.DatabasePrototypes, database))
+    share = partial(postgres.DatabasePrototypes, database)
+    return Backing(database.place, store, owners, trail, (log_change,), (), share)
 
 
 def connect(url: str) -> Database:

@@ -105,13 +105,18 @@ class Preparation(Generic[Encoding]):
         return await self._flights.run(record.support_digest, partial(self._make_ready, record, added))
 
     async def warm(self, records: Sequence[SupportClass]) -> int:
-        """Make revisions ready, one after another, as far as they can be; the number of those that are."""
+        """Make what revisions lack, one after another, as far as that can be; the number of those that lack nothing.
+
+        Prototypes that are made come into memory while there is room in it. The others wait where they are: whoever
+        read them all would drop most of them again.
+        """
         # replicas that start together begin with different classes, and so share the work
         in_turn = records if self._cache.shared is None else random.sample(records, len(records))
         n_ready = 0
         for record in in_turn:
             try:
-                await self.ready(record)
+                if self._cache.has_room or not await self._is_made(record.support_digest):
+                    await self.ready(record)
                 n_ready += 1
             except LERENetError as err:
                 _log.warning("class %s is not ready: %s", record.name, err)
@@ -180,6 +185,10 @@ class Preparation(Generic[Encoding]):
     async def _is_shared(self, support_digest: str) -> bool:
         shared = self._cache.shared
         return shared is not None and await asyncio.to_thread(shared.has, support_digest)
+
+    async def _is_made(self, support_digest: str) -> bool:
+        is_made = await asyncio.to_thread(self._cache.is_made, support_digest)
+        return is_made and await self._known_assessment(support_digest) is not None
 
     async def _is_made_elsewhere(self, support_digest: str) -> bool:
         return await self._is_shared(support_digest) and await self._known_assessment(support_digest) is not None

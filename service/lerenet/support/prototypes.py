@@ -129,6 +129,18 @@ class PrototypeCache(Generic[Encoding]):
         self._count("nowhere")
         return None
 
+    def is_made(self, support_digest: str) -> bool:
+        """Whether `get` would find it on disk or with other replicas, as far as can be told without reading it."""
+        if self._path(support_digest).is_file():
+            return True
+        return self.shared is not None and self.shared.has(support_digest)
+
+    @property
+    def has_room(self) -> bool:
+        """Whether memory, on the device or of the host, has not had to drop anything yet."""
+        with self._lock:
+            return 0 in (self._device.n_evicted, self._host.n_evicted)
+
     def put(self, support_digest: str, encoding: Encoding) -> None:
         """Keep an encoding in memory, in a file where the disk allows, and for other replicas."""
         payload = self._dump(encoding)

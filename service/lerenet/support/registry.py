@@ -271,7 +271,7 @@ class SupportRegistry(Generic[Encoding]):
         return self._store.trouble
 
     async def warm(self) -> int:
-        """Make what is missing for the current weights, one class after another; the number of classes now ready."""
+        """Make what is missing for the current weights, one class after another; the number that lack nothing now."""
         return await self._preparation.warm(list((await self._lines.read(self._live.read)).values()))
 
     async def close(self) -> None:

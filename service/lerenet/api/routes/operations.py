@@ -44,11 +44,12 @@ async def livez(runtime: RuntimeDep) -> Health | Response:
     responses=problems(errors.WeightsError),
 )
 async def readyz(runtime: RuntimeDep, keys: KeysDep) -> Readiness | Response:
-    """Red while weights are loaded, while the service drains, and once it has failed.
+    """Red while weights are loaded, once the service is about to stop, and once it has failed.
 
     Green with a registry that takes no writes: frames are segmented, which is what the line waits for.
     """
     try:
+        runtime.require_staying()
         registry = runtime.registry
         unavailable = await registry.unavailable()
     except LERENetError as error:

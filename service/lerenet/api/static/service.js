@@ -1,5 +1,7 @@
 // The service over HTTP. Addresses are relative to the page, so it works under any prefix.
 
+import { BEHIND, forget, note, wanted } from "./freshness.js";
+
 const KEY = "lerenet-api-key";
 const NO_ANSWER = "Nothing came back. Is the service running, and the network up?";
 
@@ -45,15 +47,20 @@ export async function ask(path, options = {}) {
 async function attempt(path, { headers = {}, ...options }) {
   const key = sessionStorage.getItem(KEY);
   const url = new URL(path, document.baseURI);
+  const asked = wanted();
   let response;
   try {
-    response = await fetch(url, { ...options, headers: { ...headers, ...(key ? { "X-API-Key": key } : {}) } });
+    response = await fetch(url, { ...options, headers: { ...headers, ...asked, ...(key ? { "X-API-Key": key } : {}) } });
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new Problem({ title: "The service does not answer", detail: NO_ANSWER, code: "no_answer" }, 0);
   }
+  note(response);
   if (response.ok) return response;
-  throw await problemOf(response);
+  const problem = await problemOf(response);
+  // Asked again and again, a registry restored from a backup would never come up to it: the user hears of it, once.
+  if (problem.code === BEHIND) forget(asked);
+  throw problem;
 }
 
 async function problemOf(response) {

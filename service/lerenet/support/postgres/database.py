@@ -39,6 +39,9 @@ class Database:
     Args:
         url: `postgresql://USER:PASSWORD@HOST/DATABASE`, with libpq's parameters behind a `?`.
 
+    Attributes:
+        place: Which one it is, for the log; neither who asks there nor with which password.
+
     Raises:
         ConfigurationError: The address cannot be read.
         RegistryError: Nobody answers there, or not to us; the detail says why, for the operator.
@@ -47,7 +50,9 @@ class Database:
     def __init__(self, url: str) -> None:
         self._parameters = _parameters(url)
         try:
-            psycopg.connect(**self._parameters).close()
+            with psycopg.connect(**self._parameters) as connection:
+                reached = connection.info
+                self.place = f"database {reached.dbname} on {reached.host}, port {reached.port}"
         except psycopg.Error as err:
             raise RegistryError(f"The registry's database cannot be reached: {reason_of(err)}") from err
         self._pool: ConnectionPool[Connection] = ConnectionPool(

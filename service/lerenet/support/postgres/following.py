@@ -1,7 +1,8 @@
 """The current classes in memory, followed through notifications and, where those get lost, by asking every second.
 
 Segmentation looks here, so it costs no way to the database, and goes on for a while when there is none. Generation and
-classes change together: whoever sees a generation sees every change up to it.
+classes change together: whoever sees a generation sees every change up to it. A change costs what it changed, a message
+of a kilobyte or two; a deletion costs all names.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import selectors
 import socket
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from lerenet.errors import IndexDamaged, LERENetError, RegistryError, RegistryReadOnly, RegistryUnreachable
@@ -107,15 +108,23 @@ class Follower:
         if not self._is_reached:
             raise RegistryUnreachable(UNREACHABLE)
 
-    def catch_up(self, connection: Connection) -> int:
-        """Ask at the source; the generation there. Raises `psycopg.Error`."""
+    def catch_up(self, connection: Connection, *, anew: bool = False) -> int:
+        """Ask at the source; the generation there. Raises `psycopg.Error`.
+
+        Args:
+            connection: To the database.
+            anew: Trust nothing that is known: a backup may have been restored, and have counted on from there.
+        """
         # one at a time, so that what was asked later is also kept later; a backup may have set the number back
         with self._lock:
             asked_at = self._clock()
             sql = "SELECT value, current_setting('transaction_read_only') = 'on' FROM generation"
             [(generation, is_read_only)] = connection.execute(sql)
-            if generation != self._known.generation:
-                self._known = _next(self._known, generation, connection)
+            known = self._known
+            if anew or generation < known.generation:
+                self._known = _everything(known, generation, connection)
+            elif generation > known.generation:
+                self._known = _next(known, connection) or _everything(known, generation, connection)
             self._asked_at = asked_at
             self._is_read_only = is_read_only
             return self._known.generation
@@ -136,7 +145,7 @@ class Follower:
             try:
                 with self._database.own_connection() as connection, database_faults():
                     connection.execute(f"LISTEN {CHANNEL}")
-                    self.catch_up(connection)
+                    self.catch_up(connection, anew=not self._is_reached)
                     self._say_reached()
                     delay_s = FIRST_DELAY_S
                     while self._wait(connection):
@@ -169,18 +178,48 @@ class Follower:
         self._is_reached = False
 
 
-def _next(known: CurrentClasses, generation: int, connection: Connection) -> CurrentClasses:
-    """Everything at the generation of one moment; records are sent only where they are new."""
-    since = known.generation if generation > known.generation else -1
-    sql = """SELECT value, classes.name, revision, CASE WHEN sequence > %s THEN document END
-             FROM generation LEFT JOIN classes ON true LEFT JOIN revisions USING (name, revision)
-             ORDER BY classes.name"""
+def _next(known: CurrentClasses, connection: Connection) -> CurrentClasses | None:
+    """What is known, with what changed since; None where that does not add up, and all must be read.
+
+    A name that gets another revision, or an old one again, gets it at a higher sequence. Only one that is deleted
+    leaves no trace, except in the number of names.
+    """
+    sql = """SELECT value, (SELECT count(*) FROM classes), name, revision, document FROM generation LEFT JOIN (
+                 SELECT name, revision, document FROM classes JOIN revisions USING (name, revision) WHERE sequence > %s
+                 UNION ALL
+                 SELECT name, revision, document FROM classes JOIN revisions USING (name, revision)
+                 WHERE name = ANY(%s) AND sequence <= %s
+             ) AS news ON true"""
+    since = known.generation
+    rows = connection.execute(sql, (since, list(known.doubtful), since)).fetchall()
+    generation, n_names, *_ = rows[0]
+    news, doubtful = _read(known, (row[2:] for row in rows), connection)
+    held = {name: record for name, record in known.classes.items() if name not in doubtful} | news
+    if generation < since or len(held) + len(doubtful) != n_names:
+        return None
+    return CurrentClasses(generation, dict(sorted(held.items())), doubtful)
+
+
+def _everything(known: CurrentClasses, generation: int, connection: Connection) -> CurrentClasses:
+    """Every name at the generation of one moment; records are sent only where they are new."""
+    since = known.generation if generation >= known.generation else -1
+    sql = """SELECT value, name, classes.revision, document FROM generation LEFT JOIN classes ON true
+             LEFT JOIN (SELECT name, revision, document FROM revisions WHERE sequence > %s) AS news
+             USING (name, revision) ORDER BY name"""
+    rows = connection.execute(sql, (since,)).fetchall()
+    classes, doubtful = _read(known, (row[1:] for row in rows), connection)
+    return CurrentClasses(rows[0][0], classes, doubtful)
+
+
+def _read(
+    known: CurrentClasses, rows: Iterable[tuple[str | None, str, str | None]], connection: Connection
+) -> tuple[dict[str, SupportClass], frozenset[str]]:
+    """Records by name, and names of those that cannot be read; of names, revisions and, where new, documents."""
     classes: dict[str, SupportClass] = {}
     doubtful: set[str] = set()
-    rows = connection.execute(sql, (since,)).fetchall()
-    for _, name, revision, document in rows:
+    for name, revision, document in rows:
         if name is None:
-            continue  # the one row of an empty registry
+            continue  # the one row of nothing
         held = known.classes.get(name)
         if document is None and held is not None and held.revision == revision:
             classes[name] = held
@@ -190,7 +229,7 @@ def _next(known: CurrentClasses, generation: int, connection: Connection) -> Cur
         except IndexDamaged as err:
             _log.error("%s", err.detail)
             doubtful.add(name)
-    return CurrentClasses(rows[0][0], classes, frozenset(doubtful))
+    return classes, frozenset(doubtful)
 
 
 def _document(connection: Connection, name: str, revision: str) -> str:

@@ -14,7 +14,7 @@ from lerenet.errors import ConfigurationError
 from lerenet.support.postgres.database import Connection, Database
 from lerenet.support.postgres.faults import database_faults
 
-SCHEMA_VERSION = "0002"
+SCHEMA_VERSION = "0003"
 """The newest file in `migrations/versions`."""
 
 VERSION_TABLE = "lerenet_version"
