@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from lerenet.errors import LimitExceeded, QueueFull
 from lerenet.imaging import ImageLimits
+
+if TYPE_CHECKING:
+    from lerenet.settings import Settings
 
 
 class Budget:
@@ -145,3 +150,34 @@ class RequestsInProgress:
         except TimeoutError:
             return False
         return True
+
+
+@dataclass(frozen=True)
+class Work:
+    """One admitted request.
+
+    Attributes:
+        limits: For its images; they reserve memory until the request ends.
+        deadline: Monotonic time, in seconds, at which it is cut off.
+    """
+
+    limits: ImageLimits
+    deadline: float
+
+
+def admission_gauges(
+    settings: Settings, bodies: Budget, pixels: Budget, in_progress: RequestsInProgress
+) -> dict[str, float]:
+    """Values for the metrics, by name: how much is let in, and how much may be."""
+    gauges: dict[str, float] = {
+        "classes_limit": settings.max_classes,
+        "queue_limit": settings.max_queue_images,
+        "held_bytes": bodies.held,
+        "held_limit_bytes": bodies.limit,
+        "held_pixels": pixels.held,
+        "held_limit_pixels": pixels.limit,
+        "requests_in_progress": in_progress.count,
+    }
+    with suppress(OSError):  # no such folder yet, or a disk that has gone: others tell of it
+        gauges["data_free_bytes"] = shutil.disk_usage(settings.data_dir).free
+    return gauges

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import shutil
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Literal, Self
 
@@ -16,10 +13,9 @@ import structlog
 
 from lerenet import __version__
 from lerenet.errors import DeadlineExceeded, DeviceFailed, Draining, LERENetError, Loading
-from lerenet.imaging import ImageLimits
 from lerenet.inference.encodings import ClassEncoding
 from lerenet.observability import Metrics, ServiceState
-from lerenet.runtime.admission import Budget, HeldImageLimits, RequestsInProgress
+from lerenet.runtime.admission import Budget, HeldImageLimits, RequestsInProgress, Work, admission_gauges
 from lerenet.runtime.cpus import available_cpus
 from lerenet.runtime.engine import Engine, build_engine, device_memory_bytes
 from lerenet.runtime.findings import SegmentationQuery
@@ -38,19 +34,6 @@ WATCH_S = 0.25
 MAX_CODEC_THREADS = 8
 
 _log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True)
-class Work:
-    """One admitted request.
-
-    Attributes:
-        limits: For its images; they reserve memory until the request ends.
-        deadline: Monotonic time, in seconds, at which it is cut off.
-    """
-
-    limits: ImageLimits
-    deadline: float
 
 
 class Runtime:
@@ -221,19 +204,8 @@ class Runtime:
 
     async def refresh_metrics(self) -> None:
         """Brings the metrics' state up to date."""
-        gauges: dict[str, float] = {
-            "ready": self.phase == "ready",
-            "live": self.is_live,
-            "classes_limit": self.settings.max_classes,
-            "queue_limit": self.settings.max_queue_images,
-            "held_bytes": self.bodies.held,
-            "held_limit_bytes": self.bodies.limit,
-            "held_pixels": self._pixels.held,
-            "held_limit_pixels": self._pixels.limit,
-            "requests_in_progress": self._in_progress.count,
-        }
-        with contextlib.suppress(OSError):  # no such folder yet, or a disk that has gone: others tell of it
-            gauges["data_free_bytes"] = shutil.disk_usage(self.settings.data_dir).free
+        gauges = {"ready": float(self.phase == "ready"), "live": float(self.is_live)}
+        gauges |= admission_gauges(self.settings, self.bodies, self._pixels, self._in_progress)
         counters: dict[str, float] = {}
         if self._loaded is not None and self.phase != "draining":
             gauges |= await self._loaded.gauges()
