@@ -14,10 +14,10 @@ import simpy
 from numpy.typing import NDArray
 from typer.testing import CliRunner
 
+from lerenet.bench.fleet import scenarios
 from lerenet.bench.fleet.device import Device
 from lerenet.bench.fleet.plan import CONNECTIONS, Plan, changed, max_connections
 from lerenet.bench.fleet.popularity import hit_share, n_for_share, shares
-from lerenet.bench.fleet import scenarios
 from lerenet.bench.fleet.scenarios import rolled, row
 from lerenet.bench.fleet.simulation import Fleet
 from lerenet.cli.main import app
@@ -164,6 +164,13 @@ def test_encodings_share_a_device_evenly_and_frames_go_first() -> None:
     assert len(device_ends(*[0.0] * 5, max_queue=3)) == 3
 
 
+def test_a_request_that_is_refused_is_not_answered_warm() -> None:
+    fleet = Fleet(plan(encode_s=100.0, max_queue=1), 20.0, has_sharing=False, is_warm=False)
+    fleet.add_requests()
+    fleet.run()
+    assert fleet.n_refused > 0 == fleet.answers.n_prompt.sum()
+
+
 def test_requests_are_answered_from_memory_as_che_says() -> None:
     small = plan(n_classes=500, prototype_bytes=1, memory_bytes=100, requests_per_s=50.0)
     fleet = Fleet(small, 60.0)
@@ -240,6 +247,6 @@ def test_the_command_writes_tables_figures_and_a_plot(tmp_path: Path, monkeypatc
     assert result.exit_code == 0, result.output
     document = json.loads((tmp_path / "fleet.json").read_text(encoding="utf-8"))
     assert ["poll_s", 2.0, "s between two looks at the generation", "given or measured in this run"] in document["plan"]
-    assert len(document["scenarios"]) == 6
+    assert len(document["scenarios"]) == 7
     assert (tmp_path / "fleet.png").read_bytes().startswith(b"\x89PNG")
     assert "rolling restart" in result.output

@@ -42,7 +42,7 @@ class Database:
         self._env = env
         self._read_s = plan.database_cores / plan.database_reads_per_s
         self._commit_s = plan.database_cores / plan.database_writes_per_s
-        self._round_trip_s = plan.round_trip_s
+        self._round_trip_s = plan.round_trip_ms / 1_000
         self._bytes_per_s = plan.database_bytes_per_s
         self._cores_free_s = [0.0] * plan.database_cores
         self._link_free_s = 0.0

@@ -81,7 +81,7 @@ class Plan:
         1.0e9, "bytes/s out of the database", "assumed: a link of 10 Gbit/s; --database found 1.1e8 on 2 busy cores"
     )
     database_cores: int = _number(8, "cores of the database", "assumed")
-    round_trip_s: float = _number(0.0003, "s of a statement on the way", "assumed: within one site")
+    round_trip_ms: float = _number(0.3, "ms of a statement on the way", "assumed: within one site")
     seed: int = _number(1, "", "chosen once")
 
     @property

@@ -42,6 +42,7 @@ class Shared:
         stored: For each class 1 if its prototypes are in the database, else 0.
         claimed: Classes on which a lock is held.
         waited_s: Longest wait for a connection of a pool.
+        complete_s: When the last class was there; None: not yet.
         n_given_up: Waits for another replica that ended with their patience.
     """
 
@@ -50,7 +51,21 @@ class Shared:
         self.stored = bytearray(n_classes)
         self.claimed: set[int] = set()
         self.waited_s = 0.0
+        self.complete_s: float | None = None
+        self._n_missing = n_classes
         self.n_given_up = 0
+
+    def fill(self) -> None:
+        """All are there."""
+        self.stored = bytearray(b"\1" * len(self.stored))
+        self._n_missing = 0
+
+    def keep(self, index: int, now_s: float) -> None:
+        """A class's prototypes are there from now on."""
+        self._n_missing -= 1 - self.stored[index]
+        self.stored[index] = 1
+        if not self._n_missing and self.complete_s is None:
+            self.complete_s = now_s
 
 
 class Replica:
@@ -96,7 +111,7 @@ class Replica:
         self.on_disk = bytearray(self._plan.n_classes)
 
     def wanted(self, index: int) -> simpy.Event | None:
-        """The arrival of a class's prototypes, fetched or made if nobody does yet.
+        """The arrival of a class's prototypes, fetched or made if nobody does yet; its value says whether they came.
 
         None when they are in memory or on disk: a read of milliseconds is no event here.
         """
@@ -182,7 +197,7 @@ class Replica:
         if self._pool.n_opened > 1:  # the first one is there from the start
             self._database.connected()
 
-    def _fetch(self, index: int) -> Events:
+    def _fetch(self, index: int) -> Made:
         shared, plan = self._shared, self._plan
         is_there = shared.has_sharing and bool(shared.stored[index])
         if shared.has_sharing:
@@ -193,6 +208,7 @@ class Replica:
             self.on_disk[index] = plan.keeps_disk
             self._hold(index)
         del self.flights[index]
+        return is_there
 
     def _in_turn(self, index: int) -> Made:
         """One replica makes it, as far as the others' patience goes."""
@@ -221,7 +237,8 @@ class Replica:
         """Waits for our turn; whether we hold the claim then."""
         shared, until_s = self._shared, self._env.now + WAIT_S
         while True:
-            yield from self._place()
+            if self._encoding:
+                yield from self._place(self._encoding)
             yield from self._on_claims(costs.CLAIM)
             if index not in shared.claimed:
                 shared.claimed.add(index)
@@ -234,12 +251,13 @@ class Replica:
             is_stored = bool(shared.stored[index])
             yield from self.ask(costs.HAS + costs.ASSESSMENT * is_stored)
             if is_stored:
-                yield from self._place()
+                if self._encoding:
+                    yield from self._place(self._encoding)
                 return False
 
-    def _place(self) -> Events:
+    def _place(self, encoding: Line) -> Events:
         """One of those that encode at once, where that is limited."""
-        turn = self._encoding.enter() if self._encoding else None
+        turn = encoding.enter()
         if turn is not None:
             yield turn
 
@@ -259,7 +277,7 @@ class Replica:
         yield from self.ask(costs.BLOBS * costs.BLOB, self._plan.image_bytes)
         is_made = yield from self.encode()
         if is_made and self._shared.has_sharing:
-            self._shared.stored[index] = 1
+            self._shared.keep(index, self._env.now)
         return is_made
 
     def _hold(self, index: int) -> None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from lerenet.bench.fleet.plan import Plan
 
 GOAL = 0.99
-STEADY_S, STORM_S, ROLL_S = 600.0, 600.0, 300.0
+STEADY_S, STORM_S, ROLL_S = 600.0, 480.0, 300.0
 ROLL_AT_ONCE, ROLL_START_S = 10, 30.0
 
 
@@ -30,14 +30,15 @@ class Course:
     Attributes:
         name: Of the scenario.
         note: Its conditions, in a few words.
-        warm: Share of the requests of each second that were answered warm; see `PROMPT_S`.
-        in_memory: Share that found prototypes in memory.
+        warm: Share of the requests of each second that were answered warm, see `PROMPT_S`; empty without requests.
+        in_memory: Share that found prototypes in memory, likewise.
         queries: Statements a second.
         mib: MiB a second to and from the database.
         ages_s: Ages of views; see `Following`.
         n_encodings: Begun within the time.
         peak_connections: Most connections at work.
         connection_wait_s: Longest wait for one of a replica's pool.
+        complete_s: When the last class of new weights was made; None: not in this time.
         n_refused: Encodings for which a device had no room.
         n_given_up: Waits for another replica's encoding that lasted a minute, and ended in one of one's own.
     """
@@ -52,6 +53,7 @@ class Course:
     n_encodings: int
     peak_connections: int
     connection_wait_s: float
+    complete_s: float | None
     n_refused: int
     n_given_up: int
 
@@ -94,6 +96,13 @@ def new_weights(plan: Plan) -> Course:
     return _storm(Fleet(plan, STORM_S, is_warm=False), "all restart, new weights", "shared")
 
 
+def new_weights_before_frames(plan: Plan) -> Course:
+    """The same while other replicas still answer all requests."""
+    fleet = Fleet(plan, STORM_S, is_warm=False)
+    fleet.add_starts()
+    return _course(fleet, "all start, new weights", "shared, before frames come")
+
+
 def new_weights_apart(plan: Plan) -> Course:
     """The same without sharing: every replica makes every class."""
     fleet = Fleet(plan, STORM_S, has_sharing=False, is_warm=False)
@@ -114,6 +123,7 @@ SCENARIOS: Sequence[Callable[[Plan], Course]] = (
     polled,
     restarted,
     new_weights,
+    new_weights_before_frames,
     new_weights_apart,
     rolled,
 )
@@ -138,8 +148,9 @@ def row(course: Course) -> dict[str, object]:
         "encodings": course.n_encodings,
         "refused": course.n_refused,
         "given up": course.n_given_up,
+        "all made after s": course.complete_s,
         "99 % warm after s": course.warm_after_s(),
-        "least warm %": 100 * float(course.warm.min()),
+        "least warm %": 100 * float(course.warm.min()) if len(course.warm) else None,
     }
 
 
@@ -159,19 +170,21 @@ def _storm(fleet: Fleet, name: str, note: str) -> Course:
 def _course(fleet: Fleet, name: str, note: str) -> Course:
     fleet.run()
     n_bins = int(fleet.horizon_s / BIN_S)
-    asked = np.maximum(fleet.answers.n_all[:n_bins], 1)
-    database = fleet.database
+    answers, database = fleet.answers, fleet.database
+    n_shown = n_bins if answers.n_all.any() else 0
+    asked = np.maximum(answers.n_all[:n_shown], 1)
     return Course(
         name=name,
         note=note,
-        warm=fleet.answers.n_prompt[:n_bins] / asked,
-        in_memory=fleet.answers.n_in_memory[:n_bins] / asked,
+        warm=answers.n_prompt[:n_shown] / asked,
+        in_memory=answers.n_in_memory[:n_shown] / asked,
         queries=np.array([database.queries[second] for second in range(n_bins)]) / BIN_S,
         mib=np.array([database.n_bytes[second] for second in range(n_bins)]) / BIN_S / MIB,
         ages_s=np.array(fleet.following.ages_s),
         n_encodings=fleet.n_encodings,
         peak_connections=database.peak_connections,
         connection_wait_s=fleet.shared.waited_s,
+        complete_s=fleet.shared.complete_s,
         n_refused=fleet.n_refused,
         n_given_up=fleet.shared.n_given_up,
     )

@@ -39,7 +39,7 @@ class Answers:
         n_all: Requests.
         n_in_memory: Found their prototypes in memory.
         n_prompt: Had them within `PROMPT_S`, from memory, disk or database.
-        waits_s: Waits of all others that have ended, in seconds.
+        waits_s: Waits of all others that have ended, also by a refusal, in seconds.
     """
 
     n_all: NDArray[np.int64]
@@ -134,7 +134,7 @@ class Fleet:
         self.env.process(self._roll(at_once, start_s))
 
     def _warm_up(self) -> None:
-        self.shared.stored = bytearray(b"\1" * self.plan.n_classes)
+        self.shared.fill()
         popular = self._by_rank[: self.plan.n_in_memory][::-1].tolist()
         for replica in self.replicas:
             replica.on_disk = bytearray([self.plan.keeps_disk] * self.plan.n_classes)
@@ -168,7 +168,7 @@ class Fleet:
 
     def _arrived(self, asked_s: float, flight: simpy.Event) -> None:
         waited_s = self.env.now - asked_s
-        if waited_s <= PROMPT_S:
+        if flight.value and waited_s <= PROMPT_S:
             self.answers.n_prompt[int(asked_s / BIN_S)] += 1
         else:
             self.answers.waits_s.append(waited_s)

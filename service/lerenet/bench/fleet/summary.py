@@ -43,5 +43,5 @@ def sums(plan: Plan) -> list[tuple[str, float, str]]:
 
 def _locked_s(plan: Plan) -> float:
     """For how long a registration keeps other writers waiting."""
-    statement_s = plan.database_cores / plan.database_reads_per_s + plan.round_trip_s
+    statement_s = plan.database_cores / plan.database_reads_per_s + plan.round_trip_ms / 1_000
     return REGISTER * statement_s + plan.database_cores / plan.database_writes_per_s
