@@ -47,10 +47,10 @@ CURRENT = 2 * (CHECK + 1)
 UPLOAD = CHECK + 3 + BLOBS
 """`PostgresStore.commit` before its lock: BEGIN, pointer, which blobs are there, those that are not."""
 
-REGISTER = 17
+REGISTER = 18
 """The same from `statements.lock` to COMMIT: others that write wait meanwhile."""
 
-DELETE = 13
+DELETE = 14
 """`PostgresStore.delete`, likewise; before it there are `CHECK` and BEGIN."""
 
 AFTER_WRITE = CHECK + LOOK + NEWS + CHECK + LOOK

@@ -132,7 +132,7 @@ class Replica:
         self.on_disk[index] = 0
 
     def walk(self, order: Sequence[int]) -> Events:
-        """Makes every class ready that is not, one after another, as a service does after its start.
+        """Makes every class ready that is not, one after another, as `support/preparation.py`, `warm`, does at a start.
 
         As long as there is room in memory prototypes are loaded into it; beyond, it only looks whether they are there.
         """
@@ -143,7 +143,7 @@ class Replica:
             has_room = len(self.memory) < self._plan.n_in_memory
             if self._shared.has_sharing and not has_room:
                 if n_asked % self._plan.checks_at_once == 0:
-                    yield from self.ask(costs.HAS + costs.ASSESSMENT)
+                    yield from self.ask(costs.HAS + costs.ASSESSMENT * self._shared.stored[index])
                 n_asked += 1
                 if self._shared.stored[index]:
                     continue

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from lerenet.bench.fleet.plan import Plan
 
 GOAL = 0.99
+WINDOW_S = 20.0
 STEADY_S, STORM_S, ROLL_S = 600.0, 480.0, 300.0
 ROLL_AT_ONCE, ROLL_START_S = 10, 30.0
 
@@ -57,11 +58,14 @@ class Course:
     n_refused: int
     n_given_up: int
 
-    def warm_after_s(self, from_s: float = 0.0) -> float | None:
-        """Seconds from `from_s` until `GOAL` of the requests of every later second are warm; None: not in this time."""
-        cold = np.flatnonzero(self.warm[int(from_s / BIN_S) :] < GOAL)
-        after_s = float((cold[-1] + 1) * BIN_S) if len(cold) else 0.0
-        return after_s if from_s + after_s < len(self.warm) * BIN_S else None
+    def warm_after_s(self) -> float | None:
+        """Seconds until `GOAL` of the requests of any later `WINDOW_S` are warm; None: not in this time."""
+        width = int(WINDOW_S / BIN_S)
+        if len(self.warm) < width:
+            return None
+        cold = np.flatnonzero(np.convolve(self.warm, np.full(width, 1 / width), mode="valid") < GOAL)
+        after = int(cold[-1]) + width if len(cold) else 0
+        return after * BIN_S if after < len(self.warm) else None
 
     @property
     def mean_age_s(self) -> float | None:
