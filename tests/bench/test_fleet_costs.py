@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -25,18 +25,19 @@ def database(database_url: str) -> Iterator[Database]:
 
 
 @contextmanager
-def counted(monkeypatch: pytest.MonkeyPatch, caller: int | None = None) -> Iterator[list[str]]:
-    """Statements that connections execute, with the BEGIN and COMMIT of each transaction; of one thread, if named."""
+def counted(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """Statements of the calling thread, with BEGIN and COMMIT of each transaction."""
     found: list[str] = []
+    caller = threading.get_ident()  # the pool and the follower have statements of their own
     execute, begin = psycopg.Connection.execute, psycopg.Connection.transaction
 
     def counting(self: Any, query: Any, *args: Any, **kwargs: Any) -> Any:
-        if caller in (None, threading.get_ident()):
+        if caller == threading.get_ident():
             found.append(str(query))
         return execute(self, query, *args, **kwargs)
 
     def beginning(self: Any, *args: Any, **kwargs: Any) -> Any:
-        if caller in (None, threading.get_ident()):
+        if caller == threading.get_ident():
             found.extend(("BEGIN", "COMMIT"))
         return begin(self, *args, **kwargs)
 
@@ -49,7 +50,7 @@ def counted(monkeypatch: pytest.MonkeyPatch, caller: int | None = None) -> Itera
 def test_prototypes_cost_as_many_statements_as_are_planned(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     shared = DatabasePrototypes(database, "weights")
     shared.claim("0")  # the connection of all claims is open from now on
-    calls = {
+    calls: dict[int, Callable[[], object]] = {
         costs.FIND: lambda: shared.find("a"),
         costs.KEEP: lambda: shared.keep("a", b"x"),
         costs.CLAIM: lambda: shared.claim("a"),
@@ -68,14 +69,13 @@ def test_prototypes_cost_as_many_statements_as_are_planned(database: Database, m
 
 def test_changes_cost_as_many_statements_as_are_planned(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     store = PostgresStore(Database(database_url), poll_s=3_600.0)
-    caller = threading.get_ident()
     monkeypatch.setattr(store, "refresh", lambda: 0)  # the follower may have read what is new before
     try:
-        with counted(monkeypatch, caller) as statements:
+        with counted(monkeypatch) as statements:
             made = commit(store, "a", 0, 1, 2)
         # three more come from the registry above the store: the owner, and two of the trail
         assert len(statements) == costs.UPLOAD + costs.REGISTER - 3, statements
-        with counted(monkeypatch, caller) as statements:
+        with counted(monkeypatch) as statements:
             store.delete("a", expected=made.revision)
         assert len(statements) == costs.CHECK + 1 + costs.DELETE - 3, statements
     finally:

@@ -20,7 +20,7 @@ class Compose(yaml.SafeLoader):
     """Knows the tags that Compose adds to YAML."""
 
 
-Compose.add_constructor("!reset", lambda loader, node: loader.construct_sequence(node))
+Compose.add_constructor("!reset", lambda loader, _: [])
 
 SCALE: dict[str, Any] = yaml.load(TEXT, Compose)
 BASE: dict[str, Any] = yaml.safe_load((DOCKER / "compose.yaml").read_text(encoding="utf-8"))
