@@ -11,8 +11,16 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 MIB = 1 << 20
-RESERVED_CONNECTIONS = 3
-"""Connections that PostgreSQL keeps for its superuser (superuser_reserved_connections)."""
+CONNECTIONS = 10
+"""Of a replica at most: one listens, eight are its pool, one holds its claims while it has any."""
+
+SPARE_CONNECTIONS = 10
+"""Three that PostgreSQL keeps for its superuser, and some for backup, metrics and `lerenet registry`."""
+
+
+def max_connections(n_replicas: int) -> int:
+    """What PostgreSQL's max_connections should be at least; replicas that a rollout starts early count, too."""
+    return CONNECTIONS * n_replicas + SPARE_CONNECTIONS
 
 
 def _number(default: Any, unit: str, source: str) -> Any:
@@ -39,6 +47,9 @@ class Plan:
     encode_s: float = _number(
         4.0, "s to make a class's prototypes", "measured: 3 shots of 200 px on 2 CPU cores (README)"
     )
+    max_queue: int = _number(256, "encodings under way, then refused", "default of LERENET_MAX_QUEUE_IMAGES")
+    encodings_at_once: int = _number(0, "encodings under way, others wait; 0: no limit", "option: not built")
+    checks_at_once: int = _number(1, "classes that a start looks for in one question", "design: warm, class by class")
     image_bytes: int = _number(102_321, "bytes of a class's images and masks", _HERE)
     prototype_bytes: int = _number(637_940, "bytes of a class's prototypes", _HERE)
     frame_bytes: int = _number(21_779, "bytes of a frame as sent", _HERE)
@@ -48,19 +59,21 @@ class Plan:
     )
     load_s: float = _number(10.0, "s from start to ready", "assumed: weights from a local disk, CUDA's start")
     memory_bytes: int = _number(
-        1024 * MIB, "bytes of prototypes in a replica's memory", "defaults of LERENET_PROTOTYPE_{CACHE,HOST}_BYTES"
+        512 * MIB,
+        "bytes of prototypes in a replica's memory",
+        "default of LERENET_PROTOTYPE_CACHE_BYTES; LERENET_PROTOTYPE_HOST_BYTES beyond that adds the difference",
     )
     keeps_disk: bool = _number(True, "whether fetched prototypes stay on the local disk", "as the prototype cache does")
 
-    poll_s: float = _number(1.0, "s between two looks at the generation", "design")
+    poll_s: float = _number(1.0, "s between two looks at the generation", "design: POLL_S")
     notify_s: float = _number(
         0.005, "s, mean time of a NOTIFY to a replica", "assumed: one hop; --database found 0.007 on 2 busy cores"
     )
     notify_loss: float = _number(0.01, "share of the NOTIFYs that do not arrive", "assumed: connections being remade")
-    pool_size: int = _number(8, "connections of a replica, besides those that listen and lock", "design")
-    refresh_bytes: int = _number(1_024, "bytes of a refresh", "assumed: changed rows alone; see lists_everything")
-    pointer_bytes: int = _number(64, "bytes of a row of all pointers", "name, revision and protocol, rounded up")
-    lists_everything: bool = _number(False, "whether a refresh reads all pointers", "option")
+    pool_size: int = _number(8, "connections of a replica's pool", "design: MAX_CONNECTIONS")
+    record_bytes: int = _number(1_024, "bytes of a class's record", "measured: the document of a class of 3 shots")
+    pointer_bytes: int = _number(64, "bytes of a row of all pointers", "design: name, revision, numbers, rounded up")
+    digest_bytes: int = _number(75, "bytes of a row of all support digests", "design: 64 characters and the row's head")
 
     database_reads_per_s: float = _number(12_000.0, "small reads/s on all cores", _POSTGRES)
     database_writes_per_s: float = _number(1_000.0, "commits/s", _POSTGRES)
@@ -68,25 +81,8 @@ class Plan:
         1.0e9, "bytes/s out of the database", "assumed: a link of 10 Gbit/s; --database found 1.1e8 on 2 busy cores"
     )
     database_cores: int = _number(8, "cores of the database", "assumed")
-    max_connections: int = _number(600, "connections", "assumed: max_connections, raised from its default of 100")
+    round_trip_ms: float = _number(0.3, "ms of a statement on the way", "assumed: within one site")
     seed: int = _number(1, "", "chosen once")
-
-    def __post_init__(self) -> None:
-        """Refuses a plan that no database could hold.
-
-        Raises:
-            ConfigurationError: Every replica listens on a connection, and no connection is left for queries.
-        """
-        if self.query_connections < 1:
-            raise ConfigurationError(
-                f"{self.n_replicas} replicas listen on a connection each, and the database has"
-                f" {self.max_connections} of which {RESERVED_CONNECTIONS} are kept: raise max_connections"
-            )
-
-    @property
-    def query_connections(self) -> int:
-        """Connections for statements and locks: what the listeners and the database's own reserve leave."""
-        return self.max_connections - RESERVED_CONNECTIONS - self.n_replicas
 
     @property
     def n_in_memory(self) -> int:
@@ -114,7 +110,7 @@ def changed(values: Mapping[str, Any], given: Sequence[str] = ()) -> Plan:
         given: `NAME=VALUE`, before `values`.
 
     Raises:
-        ConfigurationError: There is no such number, it cannot be read, or no database could hold the plan.
+        ConfigurationError: There is no such number, or it cannot be read.
     """
     kinds: dict[str, Any] = {each.name: type(each.default) for each in fields(Plan)}
     parsed = dict(values)

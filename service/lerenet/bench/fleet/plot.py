@@ -37,15 +37,18 @@ def plot_courses(plan: Plan, courses: Sequence[Course], path: Path) -> None:
         label, colour = f"{course.name}: {course.note}", f"C{index}"
         if len(course.ages_s):
             _draw_ages(ages, course, label, colour)
-        if course.warm.min() < 1:
+        if len(course.warm) and course.warm.min() < 1:
             _draw(warm, 100 * course.warm, label, colour)
-        _draw(queries, course.queries, label, colour)
-        _draw(mib, course.mib, label, colour)
+        for axes, load in ((queries, course.queries), (mib, course.mib)):
+            if len(course.warm) and course.warm.min() == 1:  # nothing happens in it that time would show
+                axes.axhline(load.mean(), label=label, color=colour, linestyle="--")
+            else:
+                _draw(axes, load, label, colour)
     ages.set(title="Age of a replica's view of a change", xlabel="s after the commit", xscale="log")
     ages.set(ylabel="% of replicas that know", ylim=(0, 101))
     warm.set(title="Requests answered warm", xlabel="s", ylabel="%", ylim=(0, 101))
-    queries.set(title="Statements a second", xlabel="s", yscale="log")
-    mib.set(title="MiB a second to and from the database", xlabel="s", yscale="symlog", ylim=(0, None))
+    queries.set(title="Statements a second (dashed: mean)", xlabel="s", yscale="log")
+    mib.set(title="MiB a second to and from the database (dashed: mean)", xlabel="s", yscale="log")
     for axes in (ages, warm, queries, mib):
         axes.grid(alpha=0.3)
     handles, labels = queries.get_legend_handles_labels()

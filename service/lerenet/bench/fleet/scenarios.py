@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from lerenet.bench.fleet.plan import Plan
-    from lerenet.bench.fleet.replica import Walk
 
 GOAL = 0.99
-STEADY_S, STORM_S, ROLL_S = 120.0, 480.0, 240.0
+WINDOW_S = 20.0
+STEADY_S, STORM_S, ROLL_S = 600.0, 480.0, 300.0
 ROLL_AT_ONCE, ROLL_START_S = 10, 30.0
 
 
@@ -31,14 +31,17 @@ class Course:
     Attributes:
         name: Of the scenario.
         note: Its conditions, in a few words.
-        warm: Share of the requests of each second that were answered warm; see `PROMPT_S`.
-        in_memory: Share that found prototypes in memory.
+        warm: Share of the requests of each second that were answered warm, see `PROMPT_S`; empty without requests.
+        in_memory: Share that found prototypes in memory, likewise.
         queries: Statements a second.
         mib: MiB a second to and from the database.
         ages_s: Ages of views; see `Following`.
         n_encodings: Begun within the time.
         peak_connections: Most connections at work.
-        connection_wait_s: Longest wait for one.
+        connection_wait_s: Longest wait for one of a replica's pool.
+        complete_s: When the last class of new weights was made; None: not in this time.
+        n_refused: Encodings for which a device had no room.
+        n_given_up: Waits for another replica's encoding that lasted a minute, and ended in one of one's own.
     """
 
     name: str
@@ -51,12 +54,23 @@ class Course:
     n_encodings: int
     peak_connections: int
     connection_wait_s: float
+    complete_s: float | None
+    n_refused: int
+    n_given_up: int
 
-    def warm_after_s(self, from_s: float = 0.0) -> float | None:
-        """Seconds from `from_s` until `GOAL` of the requests of every later second are warm; None: not in this time."""
-        cold = np.flatnonzero(self.warm[int(from_s / BIN_S) :] < GOAL)
-        after_s = float((cold[-1] + 1) * BIN_S) if len(cold) else 0.0
-        return after_s if from_s + after_s < len(self.warm) * BIN_S else None
+    def warm_after_s(self) -> float | None:
+        """Seconds until `GOAL` of the requests of any later `WINDOW_S` are warm; None: not in this time."""
+        width = int(WINDOW_S / BIN_S)
+        if len(self.warm) < width:
+            return None
+        cold = np.flatnonzero(np.convolve(self.warm, np.full(width, 1 / width), mode="valid") < GOAL)
+        after = int(cold[-1]) + width if len(cold) else 0
+        return after * BIN_S if after < len(self.warm) else None
+
+    @property
+    def mean_age_s(self) -> float | None:
+        """Mean of the ages, in seconds; None where nothing changed."""
+        return float(self.ages_s.mean()) if len(self.ages_s) else None
 
     def age_s(self, percentile: float) -> float | None:
         """A percentile of the ages, in seconds; None where nothing changed."""
@@ -78,23 +92,25 @@ def restarted(plan: Plan) -> Course:
     fleet = Fleet(plan, STORM_S)
     for replica in fleet.replicas:
         replica.empty()
-    fleet.add_requests()
-    return _course(fleet, "all restart", "prototypes in the database")
+    return _storm(fleet, "all restart", "prototypes in the database")
 
 
 def new_weights(plan: Plan) -> Course:
-    """The same with weights for which nothing is made yet; each class is made once, in an order of each replica."""
-    return _storm(plan, "all restart, new weights", "shared, shuffled walk", "shuffled", has_sharing=True)
+    """The same with weights for which nothing is made yet; each class is made once, by whoever claims it."""
+    return _storm(Fleet(plan, STORM_S, is_warm=False), "all restart, new weights", "shared")
 
 
-def new_weights_by_name(plan: Plan) -> Course:
-    """The same, but every replica goes through the classes by name, and so waits for the same one."""
-    return _storm(plan, "all restart, new weights", "shared, walk by name", "names", has_sharing=True)
+def new_weights_before_frames(plan: Plan) -> Course:
+    """The same while other replicas still answer all requests."""
+    fleet = Fleet(plan, STORM_S, is_warm=False)
+    fleet.add_starts()
+    return _course(fleet, "all start, new weights", "shared, before frames come")
 
 
 def new_weights_apart(plan: Plan) -> Course:
     """The same without sharing: every replica makes every class."""
-    return _storm(plan, "all restart, new weights", "each for itself", "names", has_sharing=False)
+    fleet = Fleet(plan, STORM_S, has_sharing=False, is_warm=False)
+    return _storm(fleet, "all restart, new weights", "each for itself")
 
 
 def rolled(plan: Plan) -> Course:
@@ -111,7 +127,7 @@ SCENARIOS: Sequence[Callable[[Plan], Course]] = (
     polled,
     restarted,
     new_weights,
-    new_weights_by_name,
+    new_weights_before_frames,
     new_weights_apart,
     rolled,
 )
@@ -124,8 +140,9 @@ def row(course: Course) -> dict[str, object]:
         "scenario": course.name,
         "conditions": course.note,
         "age p50 s": course.age_s(50),
-        "age p99 s": course.age_s(99),
-        "age max s": course.age_s(100),
+        "mean s": course.mean_age_s,
+        "p99.9 s": course.age_s(99.9),
+        "max s": course.age_s(100),
         "queries/s": float(course.queries.mean()),
         "peak": float(course.queries.max()),
         "MiB/s": float(course.mib.mean()),
@@ -133,8 +150,11 @@ def row(course: Course) -> dict[str, object]:
         "connections": course.peak_connections,
         "wait s": course.connection_wait_s,
         "encodings": course.n_encodings,
+        "refused": course.n_refused,
+        "given up": course.n_given_up,
+        "all made after s": course.complete_s,
         "99 % warm after s": course.warm_after_s(),
-        "least warm %": 100 * float(course.warm.min()),
+        "least warm %": 100 * float(course.warm.min()) if len(course.warm) else None,
     }
 
 
@@ -145,27 +165,30 @@ def _steady(plan: Plan, name: str, *, has_notify: bool) -> Course:
     return _course(fleet, name, "with NOTIFY" if has_notify else "without NOTIFY")
 
 
-def _storm(plan: Plan, name: str, note: str, walk: Walk, *, has_sharing: bool) -> Course:
-    fleet = Fleet(plan, STORM_S, has_sharing=has_sharing, is_warm=False)
+def _storm(fleet: Fleet, name: str, note: str) -> Course:
     fleet.add_requests()
-    fleet.walk(walk)
+    fleet.add_starts()
     return _course(fleet, name, note)
 
 
 def _course(fleet: Fleet, name: str, note: str) -> Course:
     fleet.run()
     n_bins = int(fleet.horizon_s / BIN_S)
-    asked = np.maximum(fleet.answers.n_all[:n_bins], 1)
-    database = fleet.database
+    answers, database = fleet.answers, fleet.database
+    n_shown = n_bins if answers.n_all.any() else 0
+    asked = np.maximum(answers.n_all[:n_shown], 1)
     return Course(
         name=name,
         note=note,
-        warm=fleet.answers.n_prompt[:n_bins] / asked,
-        in_memory=fleet.answers.n_in_memory[:n_bins] / asked,
+        warm=answers.n_prompt[:n_shown] / asked,
+        in_memory=answers.n_in_memory[:n_shown] / asked,
         queries=np.array([database.queries[second] for second in range(n_bins)]) / BIN_S,
         mib=np.array([database.n_bytes[second] for second in range(n_bins)]) / BIN_S / MIB,
         ages_s=np.array(fleet.following.ages_s),
-        n_encodings=fleet.shared.n_encodings,
+        n_encodings=fleet.n_encodings,
         peak_connections=database.peak_connections,
-        connection_wait_s=database.waited_s,
+        connection_wait_s=fleet.shared.waited_s,
+        complete_s=fleet.shared.complete_s,
+        n_refused=fleet.n_refused,
+        n_given_up=fleet.shared.n_given_up,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
@@ -9,10 +10,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import simpy
 
+from lerenet.bench.fleet import costs
 from lerenet.bench.fleet.database import BIN_S, Database
 from lerenet.bench.fleet.following import Following
 from lerenet.bench.fleet.popularity import shares
-from lerenet.bench.fleet.replica import FOR_A_REQUEST, Replica, Shared, Walk
+from lerenet.bench.fleet.replica import Replica, Shared
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,7 +39,7 @@ class Answers:
         n_all: Requests.
         n_in_memory: Found their prototypes in memory.
         n_prompt: Had them within `PROMPT_S`, from memory, disk or database.
-        waits_s: Waits of all others that have ended, in seconds.
+        waits_s: Waits of all others that have ended, also by a refusal, in seconds.
     """
 
     n_all: NDArray[np.int64]
@@ -58,7 +60,7 @@ class Fleet:
 
     Attributes:
         database: With its load.
-        shared: With the number of encodings.
+        shared: With the prototypes in the database.
         following: With the ages of views.
         answers: What requests met.
     """
@@ -71,7 +73,8 @@ class Fleet:
         self._random = np.random.default_rng(plan.seed)
         self.database = Database(self.env, plan)
         self.shared = Shared(plan.n_classes, has_sharing)
-        self.replicas = [Replica(self.env, plan, self.database, self.shared) for _ in range(plan.n_replicas)]
+        chance = random.Random(plan.seed)  # noqa: S311 (no secret)
+        self.replicas = [Replica(self.env, plan, self.database, self.shared, chance) for _ in range(plan.n_replicas)]
         self.following = Following(self.env, plan, self.database, self.replicas, self._random, has_notify)
         # names know nothing of popularity
         self._by_rank = self._random.permutation(plan.n_classes)
@@ -81,6 +84,16 @@ class Fleet:
         self.answers = Answers(n_all, n_in_memory, n_prompt)
         if is_warm:
             self._warm_up()
+
+    @property
+    def n_encodings(self) -> int:
+        """That were begun."""
+        return sum(replica.device.n_encodings for replica in self.replicas)
+
+    @property
+    def n_refused(self) -> int:
+        """Encodings for which a device had no room."""
+        return sum(replica.device.n_refused for replica in self.replicas)
 
     def run(self) -> None:
         """Runs to the horizon."""
@@ -94,14 +107,22 @@ class Fleet:
         """Classes are registered anew and deleted."""
         self.env.process(self._changes())
 
-    def walk(self, how: Walk, replicas: Sequence[Replica] | None = None) -> None:
-        """Replicas make ready what nobody has made yet."""
-        for replica in self.replicas if replicas is None else replicas:
-            if how != "none":
-                order = np.arange(self.plan.n_classes)
-                if how == "shuffled":
-                    self._random.shuffle(order)
-                self.env.process(replica.walk(order.tolist()))
+    def start(self, replica: Replica) -> Events:
+        """A replica reads the registry, then makes ready what is not, while it answers already.
+
+        Where replicas share the work each goes through the classes in an order of its own (`support/preparation.py`,
+        `warm`).
+        """
+        yield from self.following.start(self.replicas.index(replica))
+        order = np.arange(self.plan.n_classes)
+        if self.shared.has_sharing:
+            self._random.shuffle(order)
+        yield from replica.walk(order.tolist())
+
+    def add_starts(self) -> None:
+        """Every replica starts now."""
+        for replica in self.replicas:
+            self.env.process(self.start(replica))
 
     def add_rolling_restart(self, at_once: int, start_s: float) -> None:
         """Replicas start anew with nothing in memory and on disk, some at a time.
@@ -113,10 +134,10 @@ class Fleet:
         self.env.process(self._roll(at_once, start_s))
 
     def _warm_up(self) -> None:
-        self.shared.stored[:] = True
+        self.shared.fill()
         popular = self._by_rank[: self.plan.n_in_memory][::-1].tolist()
         for replica in self.replicas:
-            replica.on_disk[:] = self.plan.keeps_disk
+            replica.on_disk = bytearray([self.plan.keeps_disk] * self.plan.n_classes)
             replica.memory.update(dict.fromkeys(popular))
 
     def _requests(self) -> Events:
@@ -134,19 +155,20 @@ class Fleet:
         n_in_memory = n_at_hand = 0
         for index in classes:
             n_in_memory += index in memory
-            flight = replica.wanted(index, FOR_A_REQUEST)
+            flight = replica.wanted(index)
             if flight is None:
                 n_at_hand += 1
             else:
                 assert flight.callbacks is not None  # it has not come yet
                 flight.callbacks.append(partial(self._arrived, self.env.now))
+        replica.device.frames(n_at_hand)
         self.answers.n_all[second] += len(classes)
         self.answers.n_in_memory[second] += n_in_memory
         self.answers.n_prompt[second] += n_at_hand
 
     def _arrived(self, asked_s: float, flight: simpy.Event) -> None:
         waited_s = self.env.now - asked_s
-        if waited_s <= PROMPT_S:
+        if flight.value and waited_s <= PROMPT_S:
             self.answers.n_prompt[int(asked_s / BIN_S)] += 1
         else:
             self.answers.waits_s.append(waited_s)
@@ -160,27 +182,27 @@ class Fleet:
             self.env.process(self._delete(replica) if is_deletion else self._register(replica, index))
 
     def _register(self, replica: Replica, index: int) -> Events:
-        yield from replica.encode(FOR_A_REQUEST)
-        with self.database.connection(replica.pool) as connecting:
-            yield from connecting
-            yield from self.database.write(self.plan.image_bytes + self.plan.prototype_bytes)
+        yield from replica.ask(costs.CURRENT)
+        if not (yield from replica.encode()):
+            return
+        yield from replica.write(costs.UPLOAD, self.plan.image_bytes, costs.REGISTER)
         for each in self.replicas:
             each.forget(index)
         self.following.commit()
+        yield from replica.tidy()
 
     def _delete(self, replica: Replica) -> Events:
-        with self.database.connection(replica.pool) as connecting:
-            yield from connecting
-            yield from self.database.write()
-        self.following.commit()
+        yield from replica.write(costs.CHECK + 1, 0, costs.DELETE)
+        self.following.commit(is_deletion=True)
+        yield from replica.tidy()
 
     def _roll(self, at_once: int, start_s: float) -> Events:
         yield self.env.timeout(start_s)
         for first in range(0, len(self.replicas), at_once):
             group = self.replicas[first : first + at_once]
             for replica in group:
-                replica.is_up = False
-                replica.empty()
+                replica.stop()
             yield self.env.timeout(self.plan.load_s)
             for replica in group:
-                replica.is_up = True
+                replica.connect()
+                self.env.process(self.start(replica))

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lerenet.bench.fleet.plan import MIB
+from lerenet.bench.fleet.costs import REGISTER
+from lerenet.bench.fleet.plan import MIB, max_connections
 from lerenet.bench.fleet.popularity import hit_share, n_for_share, shares
+from lerenet.bench.fleet.replica import AT_REST
 
 if TYPE_CHECKING:
     from lerenet.bench.fleet.plan import Plan
@@ -26,8 +28,9 @@ def sums(plan: Plan) -> list[tuple[str, float, str]]:
         ("database", plan.n_classes * class_bytes / GIB, "GiB of images and prototypes"),
         ("polling", plan.n_replicas / plan.poll_s, "statements/s"),
         ("registry reads of requests", n_requests * plan.registry_reads, "statements/s"),
-        ("connections at rest", 2.0 * plan.n_replicas, "one listens, one is kept in the pool"),
-        ("connections at most", plan.n_replicas * (1.0 + plan.pool_size), "without those that hold locks"),
+        ("connections at rest", float(AT_REST * plan.n_replicas), "one listens, one is kept in the pool"),
+        ("max_connections for the worst", float(max_connections(plan.n_replicas)), "10 a replica, and 10"),
+        ("changes of the fleet at most", 1 / _locked_s(plan), "a second: each locks the generation until its commit"),
         ("classes in a replica's memory", float(plan.n_in_memory), "classes"),
         ("requests that find theirs there", 100 * hit_share(popularity, plan.n_in_memory), "% (Che's approximation)"),
         ("memory for 99 %", n_for_share(popularity, WARM) * plan.prototype_bytes / GIB, "GiB a replica"),
@@ -36,3 +39,9 @@ def sums(plan: Plan) -> list[tuple[str, float, str]]:
         ("time for them, shared", plan.n_classes * plan.encode_s / plan.n_replicas, "s, spread evenly"),
         ("the same, each for itself", plan.n_classes * plan.encode_s, "s"),
     ]
+
+
+def _locked_s(plan: Plan) -> float:
+    """For how long a registration keeps other writers waiting."""
+    statement_s = plan.database_cores / plan.database_reads_per_s + plan.round_trip_ms / 1_000
+    return REGISTER * statement_s + plan.database_cores / plan.database_writes_per_s
