@@ -71,7 +71,7 @@ class Plan:
     )
     notify_loss: float = _number(0.01, "share of the NOTIFYs that do not arrive", "assumed: connections being remade")
     pool_size: int = _number(8, "connections of a replica's pool", "design: MAX_CONNECTIONS")
-    record_bytes: int = _number(1_024, "bytes of a class's record", "measured: the document of a class of 3 shots")
+    record_bytes: int = _number(1_024, "bytes of a class's record", "assumed; 1,229 were measured for one class")
     pointer_bytes: int = _number(64, "bytes of a row of all pointers", "design: name, revision, numbers, rounded up")
     digest_bytes: int = _number(75, "bytes of a row of all support digests", "design: 64 characters and the row's head")
 
