@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lerenet.errors import NoSupportClasses, RegistryBehind, RegistryError, RegistryReadOnly
+from lerenet.errors import NoSupportClasses, RegistryBehind, RegistryError, RegistryReadOnly, RegistryUnreachable
 from lerenet.support import SqliteStore, SupportRegistry, seen_revision, watched
 from support.classes import LIMITS, CountingNetwork, Encoded, commit, prototype_cache, shots
 
@@ -86,6 +86,20 @@ async def test_a_view_that_is_new_enough_costs_no_look_at_the_source(
     await replica.resolve()
     await replica.at_least(1)
     assert lagging.n_refreshed == 1
+
+
+async def test_an_outage_keeps_nobody_from_what_is_in_memory(
+    replica: SupportRegistry[Encoded], store: SqliteStore, lagging: LaggingStore
+) -> None:
+    commit(store, "pits", 1)
+    lagging.refresh()  # as whoever follows the source does, unasked
+    lagging.fault = RegistryUnreachable("gone")
+
+    await replica.at_least(1)
+    assert [each.record.name for each in await replica.resolve()] == ["pits"]
+    with pytest.raises(RegistryUnreachable, match=r"of revision 1.* asks for 2") as caught:
+        await replica.at_least(2)
+    assert caught.value.retry_after_s == 1.0
 
 
 async def test_a_replica_that_never_catches_up_says_so(replica: SupportRegistry[Encoded]) -> None:

@@ -14,7 +14,7 @@ from contextvars import ContextVar, copy_context
 from dataclasses import dataclass
 from typing import ParamSpec, TypeVar
 
-from lerenet.errors import RegistryBehind, RegistryError
+from lerenet.errors import RegistryBehind, RegistryError, RegistryUnreachable
 from lerenet.support.flights import SingleFlight
 from lerenet.support.lines import StoreLines
 from lerenet.support.store import SupportStore
@@ -101,15 +101,25 @@ class Freshness:
 
         Raises:
             RegistryBehind: It did not within `WAIT_S`.
+            RegistryUnreachable: What is in memory is older, and the source cannot be asked; nothing was done yet.
         """
+        if self._known >= revision:
+            return
         until = time.monotonic() + WAIT_S
-        known = self._known
+        known = await self._questions.run("memory", self._remembered)
         while known < revision:
-            known = await self._questions.run("generation", self._refreshed)
+            try:
+                known = await self._questions.run("source", self._refreshed)
+            except RegistryUnreachable as err:
+                raise _unreachable(known, revision) from err
             if known < revision:
                 if time.monotonic() >= until:
                     raise _behind(known, revision)
                 await asyncio.sleep(STEP_S)
+
+    async def _remembered(self) -> int:
+        self._known = await self._lines.read(self._store.generation)
+        return self._known
 
     async def _refreshed(self) -> int:
         self._known = await self._lines.read(self._store.refresh)
@@ -120,6 +130,14 @@ class Freshness:
         sight = _current.get()
         if sight is not None:
             sight.revision = revision
+
+
+def _unreachable(known: int, wanted: int) -> RegistryUnreachable:
+    detail = (
+        f"the registry's database cannot be reached; what is known here is of revision {known}, and the request asks for"
+        f" {wanted} at least: ask again"
+    )
+    return RegistryUnreachable(detail, retry_after_s=RETRY_AFTER_S)
 
 
 def _behind(known: int, wanted: int) -> RegistryBehind:
