@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -131,6 +132,20 @@ async def test_a_write_stands_when_the_source_is_lost_behind_it(
     lagging.fault = RegistryReadOnly("gone")
     change = await replica.create("scratches", shots(2))
     assert store.current("scratches") == change.registered.record
+
+
+async def test_a_change_stands_when_nobody_can_tidy_up_behind_it(
+    replica: SupportRegistry[Encoded], store: SqliteStore, lagging: LaggingStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lost() -> NoReturn:
+        raise RegistryUnreachable("gone")
+
+    monkeypatch.setattr(lagging, "support_digests", lost)
+    await replica.create("scratches", shots(1, 2))
+    await replica.drop_shot("scratches", 0)
+    assert store.count() == 1
+    await replica.delete("scratches")
+    assert store.count() == 0
 
 
 async def test_requests_do_not_see_what_others_have_seen(

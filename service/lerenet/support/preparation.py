@@ -152,7 +152,16 @@ class Preparation(Generic[Encoding]):
             self._expected -= Counter({record.support_digest: 1})
 
     async def forget_unused(self) -> None:
-        """Drop prototypes and assessments of content that no stored or expected revision has."""
+        """Drop prototypes and assessments of content that no stored or expected revision has.
+
+        Comes behind what is stored, and so never fails: what it leaves is dropped the next time.
+        """
+        try:
+            await self._drop_unused()
+        except Exception:
+            _log.exception("prototypes that nobody uses stay until the next change")
+
+    async def _drop_unused(self) -> None:
         used = await self._lines.read(self._store.support_digests) | set(self._expected)
         for support_digest in self._assessments.keys() - used:
             del self._assessments[support_digest]
