@@ -233,6 +233,7 @@ def test_classes_are_served_through_an_outage_and_writes_refused(own_server: dat
     assert live.find("b") == made
     for refused in (
         lambda: live.find("unknown"),
+        lambda: store.current("b"),  # whoever changes it must know what is there
         lambda: live.find("b@0123456789abcdef"),
         lambda: commit(store, "c", 1),
         lambda: store.delete("b", expected=made.revision),

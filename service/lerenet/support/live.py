@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from lerenet.errors import UnknownClass
+from lerenet.errors import RegistryUnreachable, UnknownClass
 from lerenet.support.changes import required
 from lerenet.support.records import SupportClass
 from lerenet.support.store import KEPT_REVISIONS, SupportStore
@@ -39,7 +39,7 @@ class LiveClasses:
         """
         name, at, revision = reference.partition("@")
         if not at:
-            return required(name, self._store.current(name))
+            return required(name, self._current(name))
         found = self._store.revision(name, revision)
         if found is None:
             newest = required(name, self._store.current(name)).revision
@@ -53,6 +53,16 @@ class LiveClasses:
         live = self.read()
         found = (live.get(reference) or self.find(reference) for reference in references)
         return list({(record.name, record.revision): record for record in found}.values())
+
+    def _current(self, name: str) -> SupportClass | None:
+        """The one at the source, or the one in memory where the source cannot be asked."""
+        try:
+            return self._store.current(name)
+        except RegistryUnreachable:
+            known = self._store.recalled(name, None)
+            if known is None:
+                raise
+            return known
 
     def _record(self, name: str, revision: str) -> SupportClass | None:
         known = self._classes.get(name)
