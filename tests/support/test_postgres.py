@@ -268,6 +268,20 @@ def test_an_outage_that_lasts_is_told(open_replica: Callable[..., PostgresStore]
     database.close()
 
 
+def test_a_replica_follows_again_whatever_it_met(open_replica: Callable[..., PostgresStore], database_url: str) -> None:
+    one, two = open_replica(), open_replica(poll_s=0.01)
+    try:
+        execute(database_url, "DELETE FROM generation")
+        eventually(lambda: two.trouble is not None)
+        with pytest.raises(RegistryError):
+            two.refresh()
+    finally:
+        execute(database_url, "INSERT INTO generation (value) VALUES (0)")
+    eventually(lambda: two.trouble is None)
+    made = commit(one, "a", 1)
+    eventually(lambda: two.pointers()[1] == {"a": made.revision})
+
+
 def test_a_database_that_takes_no_writes_is_told(open_replica: Callable[..., PostgresStore], database_url: str) -> None:
     commit(open_replica(), "a", 1)
     separator = "&" if "?" in database_url else "?"
