@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from lerenet.errors import RegistryUnreachable, UnknownClass
 from lerenet.support.changes import required
-from lerenet.support.records import SupportClass
+from lerenet.support.records import SupportClass, is_name, is_revision
 from lerenet.support.store import KEPT_REVISIONS, SupportStore
 
 
@@ -38,9 +38,11 @@ class LiveClasses:
             UnknownClass: No such class or revision.
         """
         name, at, revision = reference.partition("@")
+        if not is_name(name):
+            return required(name, None)  # nor may every text be asked for in a database
         if not at:
             return required(name, self._current(name))
-        found = self._store.revision(name, revision)
+        found = self._store.revision(name, revision) if is_revision(revision) else None
         if found is None:
             newest = required(name, self._store.current(name)).revision
             raise UnknownClass(

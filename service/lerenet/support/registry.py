@@ -30,7 +30,7 @@ from lerenet.support.material import DecodeImage, decode_stored_image
 from lerenet.support.ownership import Places
 from lerenet.support.preparation import Assess, Encode, Encoding, Preparation
 from lerenet.support.prototypes import PrototypeCache
-from lerenet.support.records import Parameters, SupportClass, check_name
+from lerenet.support.records import Parameters, SupportClass, check_name, is_name
 from lerenet.support.store import SupportStore
 from lerenet.support.uploads import NormalUpload, ShotUpload, hash_uploads
 from lerenet.support.writing import ClassWriter
@@ -203,7 +203,7 @@ class SupportRegistry(Generic[Encoding]):
         Raises:
             UnknownClass: Nobody registered the name.
         """
-        found = await self._lines.read(self._store.revisions, name)
+        found = await self._lines.read(self._store.revisions, name) if is_name(name) else ()
         if not found:
             changes.required(name, None)
         return found
