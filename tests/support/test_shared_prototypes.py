@@ -10,8 +10,7 @@ import psycopg
 import pytest
 
 from lerenet.errors import RegistryUnreachable
-from lerenet.support.postgres import Database, DatabasePrototypes
-from lerenet.support.postgres import prototypes
+from lerenet.support.postgres import Database, DatabasePrototypes, prototypes
 from lerenet.support.postgres.database import Connection
 from lerenet.support.postgres.prototypes import QUIET_S
 from support.sharing import Memory, MemoryPrototypes, Share

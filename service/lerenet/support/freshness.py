@@ -134,8 +134,8 @@ class Freshness:
 
 def _unreachable(known: int, wanted: int) -> RegistryUnreachable:
     detail = (
-        f"the registry's database cannot be reached; what is known here is of revision {known}, and the request asks for"
-        f" {wanted} at least: ask again"
+        f"the registry's database cannot be reached; what is known here is of revision {known}, and the request asks"
+        f" for {wanted} at least: ask again"
     )
     return RegistryUnreachable(detail, retry_after_s=RETRY_AFTER_S)
 

@@ -31,13 +31,14 @@ NEW = "1 hour"
 _KEEPALIVES = "SET tcp_keepalives_idle = 5; SET tcp_keepalives_interval = 2; SET tcp_keepalives_count = 3"
 
 UNUSED_KIND = "30 days"
-"""What one `made_by` made goes when nothing of it was kept or found for so long. Several are in use at once: CPU and CUDA
-make different ones, and a roll-out has those of both releases."""
+"""What one `made_by` made goes when nothing of it was kept or found for so long. Several are in use at once: CPU and
+CUDA make different ones, and a roll-out has those of both releases."""
 
 BATCH = 100
 """Prototypes that one statement removes, which must end in time."""
 
-_FIND = "SELECT payload, checksum, used_at < now() - interval '1 day' FROM prototypes WHERE made_by = %s AND support_digest = %s"
+_FIND = """SELECT payload, checksum, used_at < now() - interval '1 day' FROM prototypes
+           WHERE made_by = %s AND support_digest = %s"""
 _HAS = "SELECT EXISTS (SELECT FROM prototypes WHERE made_by = %s AND support_digest = %s)"
 _DROP = "DELETE FROM prototypes WHERE made_by = %s AND support_digest = %s AND checksum = %s"
 _KEEP = """INSERT INTO prototypes (made_by, support_digest, payload, checksum) VALUES (%s, %s, %b, %b)
