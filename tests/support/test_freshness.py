@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import NoReturn
@@ -10,6 +12,7 @@ import pytest
 
 from lerenet.errors import NoSupportClasses, RegistryBehind, RegistryError, RegistryReadOnly, RegistryUnreachable
 from lerenet.support import SqliteStore, SupportRegistry, seen_revision, watched
+from lerenet.support.store import Page
 from support.classes import LIMITS, CountingNetwork, Encoded, commit, prototype_cache, shots
 
 
@@ -101,6 +104,28 @@ async def test_an_outage_keeps_nobody_from_what_is_in_memory(
     with pytest.raises(RegistryUnreachable, match=r"of revision 1.* asks for 2") as caught:
         await replica.at_least(2)
     assert caught.value.retry_after_s == 1.0
+
+
+async def test_frames_do_not_wait_for_statements(
+    replica: SupportRegistry[Encoded], lagging: LaggingStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await replica.create("pits", shots(1))
+    may_end, page = threading.Event(), lagging.page
+
+    def slow(after: str | None, limit: int) -> Page:
+        may_end.wait()
+        return page(after, limit)
+
+    monkeypatch.setattr(lagging, "page", slow)
+    listing = asyncio.create_task(replica.list())
+    try:
+        async with asyncio.timeout(30):
+            assert [each.record.name for each in await replica.resolve(["pits"])] == ["pits"]
+            assert len(await replica.resolve()) == await replica.count() == 1
+            assert await replica.unavailable() == []
+    finally:
+        may_end.set()
+    await listing
 
 
 async def test_a_replica_that_never_catches_up_says_so(replica: SupportRegistry[Encoded]) -> None:

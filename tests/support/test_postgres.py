@@ -104,7 +104,8 @@ def test_a_miss_reads_through(open_replica: Callable[..., PostgresStore], monkey
     monkeypatch.setattr(statements, "CHANNEL", "nobody_listens")
     made = commit(one, "a", 1)
     assert two.generation() == 0
-    assert LiveClasses(two).find_all(["a", f"a@{made.revision}"]) == [made]
+    assert LiveClasses(two).look_up(["a", f"a@{made.revision}"]) == {}
+    assert [LiveClasses(two).find(reference) for reference in ("a", f"a@{made.revision}")] == [made, made]
     with pytest.raises(UnknownClass):
         LiveClasses(two).find("b")
 
@@ -229,7 +230,8 @@ def test_classes_are_served_through_an_outage_and_writes_refused(own_server: dat
     own_server.stop()
     eventually(lambda: store.trouble is not None)
 
-    assert live.find_all(["b", f"b@{made.revision}", f"b@{older.revision}"]) == [made, older]
+    named = ["b", f"b@{made.revision}", f"b@{older.revision}"]
+    assert live.look_up(named) == dict(zip(named, [made, made, older], strict=True))
     assert live.find("b") == made
     for refused in (
         lambda: live.find("unknown"),

@@ -72,16 +72,17 @@ class Freshness:
         self._known = 0
         self._questions: SingleFlight[int] = SingleFlight()  # a crowd that waits must not fill the line of reads
 
+    async def look(
+        self, call: Callable[Arguments, Returned], *args: Arguments.args, **kwargs: Arguments.kwargs
+    ) -> Returned:
+        """Run a look in its turn, dated as a read."""
+        return await self._lines.look(copy_context().run, self._dated(call, *args, **kwargs))
+
     async def read(
         self, call: Callable[Arguments, Returned], *args: Arguments.args, **kwargs: Arguments.kwargs
     ) -> Returned:
         """Run a reading call in its turn, dated before it looks."""
-
-        def dated() -> Returned:
-            self._note(self._store.generation())
-            return call(*args, **kwargs)
-
-        return await self._lines.read(copy_context().run, dated)
+        return await self._lines.read(copy_context().run, self._dated(call, *args, **kwargs))
 
     async def write(
         self, call: Callable[Arguments, Returned], *args: Arguments.args, **kwargs: Arguments.kwargs
@@ -118,12 +119,21 @@ class Freshness:
                 await asyncio.sleep(STEP_S)
 
     async def _remembered(self) -> int:
-        self._known = await self._lines.read(self._store.generation)
+        self._known = await self._lines.look(self._store.generation)
         return self._known
 
     async def _refreshed(self) -> int:
         self._known = await self._lines.read(self._store.refresh)
         return self._known
+
+    def _dated(
+        self, call: Callable[Arguments, Returned], *args: Arguments.args, **kwargs: Arguments.kwargs
+    ) -> Callable[[], Returned]:
+        def dated() -> Returned:
+            self._note(self._store.generation())
+            return call(*args, **kwargs)
+
+        return dated
 
     def _note(self, revision: int) -> None:
         self._known = revision

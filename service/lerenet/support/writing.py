@@ -121,7 +121,7 @@ class ClassWriter(Generic[Encoding]):
     def _place_of(self, name: str, current: SupportClass | None) -> AbstractAsyncContextManager[None]:
         if current is not None or self._ownership is None:
             return nullcontext()
-        return self._ownership.place(name, lambda: self._lines.read(self._live.read))
+        return self._ownership.place(name, lambda: self._lines.look(self._live.read))
 
     async def _check_limits(self, current: SupportClass | None, draft: SupportClass) -> None:
         # `commit` holds the number of classes exactly; this spares a hopeless request its encoding
