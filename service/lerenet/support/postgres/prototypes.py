@@ -125,7 +125,8 @@ class DatabasePrototypes:
         def drop(connection: Connection, keys: list[tuple[str, str]]) -> None:
             connection.execute(_DROP_THESE, ([made_by for made_by, _ in keys], [digest for _, digest in keys]))
 
-        keys = self._ask(unused, [])
+        nothing: list[tuple[str, str]] = []
+        keys = self._ask(unused, nothing)
         for i in range(0, len(keys), BATCH):  # each a transaction: what is gone stays gone
             self._ask(partial(drop, keys=keys[i : i + BATCH]), None)
 
