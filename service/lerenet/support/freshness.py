@@ -72,6 +72,11 @@ class Freshness:
         self._known = 0
         self._questions: SingleFlight[int] = SingleFlight()  # a crowd that waits must not fill the line of reads
 
+    @property
+    def known(self) -> int:
+        """The number of the last look, by whichever request."""
+        return self._known
+
     async def look(
         self, call: Callable[Arguments, Returned], *args: Arguments.args, **kwargs: Arguments.kwargs
     ) -> Returned:
