@@ -11,9 +11,18 @@ from typing import NoReturn
 import pytest
 
 from lerenet.errors import NoSupportClasses, RegistryBehind, RegistryError, RegistryReadOnly, RegistryUnreachable
-from lerenet.support import SqliteStore, SupportRegistry, seen_revision, watched
+from lerenet.support import SqliteStore, SupportRegistry, preparation, seen_revision, watched
 from lerenet.support.store import Page
-from support.classes import LIMITS, CountingNetwork, Encoded, commit, prototype_cache, shots
+from support.classes import (
+    LIMITS,
+    CountingNetwork,
+    Encoded,
+    commit,
+    files_under,
+    open_registry,
+    prototype_cache,
+    shots,
+)
 
 
 class LaggingStore(SqliteStore):
@@ -104,6 +113,29 @@ async def test_an_outage_keeps_nobody_from_what_is_in_memory(
     with pytest.raises(RegistryUnreachable, match=r"of revision 1.* asks for 2") as caught:
         await replica.at_least(2)
     assert caught.value.retry_after_s == 1.0
+
+
+async def test_a_replica_that_only_segments_drops_what_others_have_deleted(
+    root: Path, lagging: LaggingStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(preparation, "TIDY_S", 0.0)
+    network = CountingNetwork()
+    replica = open_registry(root, network, store=lagging)
+    made = commit(lagging, "pits", 1)
+    commit(lagging, "scratches", 2)
+    lagging.refresh()
+    assert len(await replica.resolve()) == 2
+    folder = root / "prototypes" / "w1"
+    assert len(files_under(folder)) == 2
+
+    lagging.delete("pits", expected=made.revision)
+    lagging.refresh()
+    async with asyncio.timeout(30):
+        while len(files_under(folder)) == 2:
+            await replica.resolve(["scratches"])
+            await asyncio.sleep(0.01)
+    assert len(files_under(folder)) == 1
+    await replica.close()
 
 
 async def test_frames_do_not_wait_for_statements(

@@ -241,6 +241,7 @@ class SupportRegistry(Generic[Encoding]):
             UnknownClass: A named class or revision does not exist.
             ClassDamaged: One of them cannot be used; others can, by their names.
         """
+        self._preparation.follow(self._fresh.known)
         if references:
             records = await self._find_all(references)
             return [await self._preparation.resolved(record) for record in records]
