@@ -236,9 +236,17 @@ class RegistryReadOnly(RegistryError):
 
 
 class RegistryUnreachable(RegistryError):
-    """The registry's database cannot be asked now; what is known goes on for a while."""
+    """The registry's database cannot be asked now; what is known goes on for a while.
+
+    Attributes:
+        retry_after_s: When to ask again, in seconds; None where the same request may not be safe to send again.
+    """
 
     code = "registry_unreachable"
+
+    def __init__(self, detail: str, *, retry_after_s: float | None = None) -> None:
+        super().__init__(detail)
+        self.retry_after_s = retry_after_s
 
 
 class IndexDamaged(RegistryError):

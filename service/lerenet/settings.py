@@ -12,6 +12,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from lerenet.addresses import is_database_address
 from lerenet.errors import ConfigurationError
 
 PREFIX = "LERENET_"
@@ -178,7 +179,7 @@ class Settings(BaseSettings):
     @field_validator("database_url")
     @classmethod
     def _require_postgresql(cls, url: SecretStr | None) -> SecretStr | None:
-        if url is not None and not url.get_secret_value().startswith(("postgresql://", "postgres://")):
+        if url is not None and not is_database_address(url.get_secret_value()):
             raise ValueError("write it as postgresql://USER:PASSWORD@HOST:PORT/DATABASE")
         return url
 

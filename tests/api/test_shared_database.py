@@ -113,3 +113,16 @@ async def test_the_start_says_where_classes_are_kept(
     assert places[0].startswith(f"database {name} on ")
     assert places[1] == f"folder {empty.data_dir.resolve()}"
     assert "secret" not in str(lines)
+
+
+async def test_what_cannot_name_a_class_is_not_asked_for_in_the_database(replicas: list[AppClient]) -> None:
+    client, _ = replicas
+    await register(client)
+    for path in ("/support/a%00", "/support/scratches@%00", "/support/a%00/shots/0/image"):
+        assert_problem(await client.get(path), 404, "unknown_class")
+    for reference in ("a%00", "scratches@%00"):
+        sent = await client.post(f"/segment?classes={reference}", **form(image_part(plate_png())))
+        assert_problem(sent, 404, "unknown_class")
+    assert_problem(await client.patch("/support/a%00", json={"threshold": 0.4}), 404, "unknown_class")
+    assert_problem(await client.delete("/support/a%00"), 404, "unknown_class")
+    assert (await client.get("/support?cursor=%00")).status_code in (400, 422)

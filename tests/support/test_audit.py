@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import structlog
@@ -22,7 +23,7 @@ from lerenet.support import (
     read_trail,
 )
 from lerenet.support.layout import Layout
-from support.classes import CountingNetwork, Encoded, open_registry, shots
+from support.classes import CountingNetwork, Encoded, files_under, open_registry, shots
 
 ENGINEER = Caller("lere_00000001", max_classes=2)
 
@@ -163,3 +164,19 @@ async def test_a_quota_holds_when_all_come_at_once(registry: SupportRegistry[Enc
 
     assert [isinstance(each, QuotaExceeded) for each in made].count(True) == 4
     assert await registry.count() == 2
+
+
+def test_a_trail_whose_taking_was_cut_off_is_taken_again(root: Path) -> None:
+    lines = [RegistryChange("create", name, None, "r").as_line() for name in "abc"]
+
+    def cut_off() -> Iterator[dict[str, Any]]:
+        yield lines[0]
+        raise KeyboardInterrupt
+
+    trail = AuditTrail(root)
+    with pytest.raises(KeyboardInterrupt):
+        trail.take(cut_off())
+    assert trail.take(lines) == 3
+    assert list(trail.read()) == lines
+    assert files_under(root) == {"audit.jsonl"}
+    assert trail.take(lines) == 0

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lerenet.errors import ClassExists, RegistryError
+from lerenet.errors import ClassExists, ConfigurationError, RegistryError
 from lerenet.support import (
     AssessmentRecord,
     RegistryChange,
@@ -127,3 +127,17 @@ def test_a_place_without_a_registry_is_refused(tmp_path: Path, database_url: str
     with pytest.raises(RegistryError, match="There is no registry"):
         copied((tmp_path / "nowhere", database_url))
     assert files_under(tmp_path) == set()
+
+
+def test_an_address_of_something_else_makes_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "here" / "blobs").mkdir(parents=True)
+    with pytest.raises(ConfigurationError, match=r"not at postgresql\+psycopg://$"):
+        list(copy_registry(tmp_path / "here", "postgresql+psycopg://me:secret@h/d"))
+    assert {path.name for path in tmp_path.iterdir()} == {"here"}
+
+
+def test_the_scheme_of_a_database_may_be_in_capitals(tmp_path: Path, database_url: str) -> None:
+    (tmp_path / "blobs").mkdir()
+    scheme, _, rest = database_url.partition("://")
+    assert list(copy_registry(tmp_path, f"{scheme.upper()}://{rest}")) == []

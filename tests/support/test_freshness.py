@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
-from lerenet.errors import NoSupportClasses, RegistryBehind, RegistryError, RegistryReadOnly
-from lerenet.support import SqliteStore, SupportRegistry, seen_revision, watched
-from support.classes import LIMITS, CountingNetwork, Encoded, commit, prototype_cache, shots
+from lerenet.errors import NoSupportClasses, RegistryBehind, RegistryError, RegistryReadOnly, RegistryUnreachable
+from lerenet.support import SqliteStore, SupportRegistry, preparation, seen_revision, watched
+from lerenet.support.store import Page
+from support.classes import (
+    LIMITS,
+    CountingNetwork,
+    Encoded,
+    commit,
+    files_under,
+    open_registry,
+    prototype_cache,
+    shots,
+)
 
 
 class LaggingStore(SqliteStore):
@@ -88,6 +101,65 @@ async def test_a_view_that_is_new_enough_costs_no_look_at_the_source(
     assert lagging.n_refreshed == 1
 
 
+async def test_an_outage_keeps_nobody_from_what_is_in_memory(
+    replica: SupportRegistry[Encoded], store: SqliteStore, lagging: LaggingStore
+) -> None:
+    commit(store, "pits", 1)
+    lagging.refresh()  # as whoever follows the source does, unasked
+    lagging.fault = RegistryUnreachable("gone")
+
+    await replica.at_least(1)
+    assert [each.record.name for each in await replica.resolve()] == ["pits"]
+    with pytest.raises(RegistryUnreachable, match=r"of revision 1.* asks for 2") as caught:
+        await replica.at_least(2)
+    assert caught.value.retry_after_s == 1.0
+
+
+async def test_a_replica_that_only_segments_drops_what_others_have_deleted(
+    root: Path, lagging: LaggingStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(preparation, "TIDY_S", 0.0)
+    network = CountingNetwork()
+    replica = open_registry(root, network, store=lagging)
+    made = commit(lagging, "pits", 1)
+    commit(lagging, "scratches", 2)
+    lagging.refresh()
+    assert len(await replica.resolve()) == 2
+    folder = root / "prototypes" / "w1"
+    assert len(files_under(folder)) == 2
+
+    lagging.delete("pits", expected=made.revision)
+    lagging.refresh()
+    async with asyncio.timeout(30):
+        while len(files_under(folder)) == 2:
+            await replica.resolve(["scratches"])
+            await asyncio.sleep(0.01)
+    assert len(files_under(folder)) == 1
+    await replica.close()
+
+
+async def test_frames_do_not_wait_for_statements(
+    replica: SupportRegistry[Encoded], lagging: LaggingStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await replica.create("pits", shots(1))
+    may_end, page = threading.Event(), lagging.page
+
+    def slow(after: str | None, limit: int) -> Page:
+        may_end.wait()
+        return page(after, limit)
+
+    monkeypatch.setattr(lagging, "page", slow)
+    listing = asyncio.create_task(replica.list())
+    try:
+        async with asyncio.timeout(30):
+            assert [each.record.name for each in await replica.resolve(["pits"])] == ["pits"]
+            assert len(await replica.resolve()) == await replica.count() == 1
+            assert await replica.unavailable() == []
+    finally:
+        may_end.set()
+    await listing
+
+
 async def test_a_replica_that_never_catches_up_says_so(replica: SupportRegistry[Encoded]) -> None:
     with pytest.raises(RegistryBehind, match=r"revision 0 here.* asks for 9 at least.*restored from a backup"):
         await replica.at_least(9)
@@ -117,6 +189,20 @@ async def test_a_write_stands_when_the_source_is_lost_behind_it(
     lagging.fault = RegistryReadOnly("gone")
     change = await replica.create("scratches", shots(2))
     assert store.current("scratches") == change.registered.record
+
+
+async def test_a_change_stands_when_nobody_can_tidy_up_behind_it(
+    replica: SupportRegistry[Encoded], store: SqliteStore, lagging: LaggingStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lost() -> NoReturn:
+        raise RegistryUnreachable("gone")
+
+    monkeypatch.setattr(lagging, "support_digests", lost)
+    await replica.create("scratches", shots(1, 2))
+    await replica.drop_shot("scratches", 0)
+    assert store.count() == 1
+    await replica.delete("scratches")
+    assert store.count() == 0
 
 
 async def test_requests_do_not_see_what_others_have_seen(

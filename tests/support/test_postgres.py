@@ -106,7 +106,8 @@ def test_a_miss_reads_through(open_replica: Callable[..., PostgresStore], monkey
     monkeypatch.setattr(statements, "CHANNEL", "nobody_listens")
     made = commit(one, "a", 1)
     assert two.generation() == 0
-    assert LiveClasses(two).find_all(["a", f"a@{made.revision}"]) == [made]
+    assert LiveClasses(two).look_up(["a", f"a@{made.revision}"]) == {}
+    assert [LiveClasses(two).find(reference) for reference in ("a", f"a@{made.revision}")] == [made, made]
     with pytest.raises(UnknownClass):
         LiveClasses(two).find("b")
 
@@ -331,10 +332,12 @@ def test_classes_are_served_through_an_outage_and_writes_refused(own_server: dat
     own_server.stop()
     eventually(lambda: store.trouble is not None)
 
-    assert live.find_all(["b", f"b@{made.revision}", f"b@{older.revision}"]) == [made, older]
+    named = ["b", f"b@{made.revision}", f"b@{older.revision}"]
+    assert live.look_up(named) == dict(zip(named, [made, made, older], strict=True))
     assert live.find("b") == made
     for refused in (
         lambda: live.find("unknown"),
+        lambda: store.current("b"),  # whoever changes it must know what is there
         lambda: live.find("b@0123456789abcdef"),
         lambda: commit(store, "c", 1),
         lambda: store.delete("b", expected=made.revision),
@@ -367,6 +370,20 @@ def test_an_outage_that_lasts_is_told(open_replica: Callable[..., PostgresStore]
     assert set(follower.known.classes) == {"a"}
     follower.close()
     database.close()
+
+
+def test_a_replica_follows_again_whatever_it_met(open_replica: Callable[..., PostgresStore], database_url: str) -> None:
+    one, two = open_replica(), open_replica(poll_s=0.01)
+    try:
+        execute(database_url, "DELETE FROM generation")
+        eventually(lambda: two.trouble is not None)
+        with pytest.raises(RegistryError):
+            two.refresh()
+    finally:
+        execute(database_url, "INSERT INTO generation (value) VALUES (0)")
+    eventually(lambda: two.trouble is None)
+    made = commit(one, "a", 1)
+    eventually(lambda: two.pointers()[1] == {"a": made.revision})
 
 
 def test_a_database_that_takes_no_writes_is_told(open_replica: Callable[..., PostgresStore], database_url: str) -> None:

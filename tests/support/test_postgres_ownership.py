@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import threading
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from unittest.mock import AsyncMock
 
 import pytest
 import structlog
@@ -14,7 +16,8 @@ from lerenet.observability.caller import Caller, called_by
 from lerenet.observability.request_id import request_context
 from lerenet.support import ParameterChanges, SupportRegistry, read_changes
 from lerenet.support.backing import open_database, opened
-from lerenet.support.postgres import statements
+from lerenet.support.postgres import Database, DatabaseOwnership, statements
+from lerenet.support.postgres.database import Connection
 from support.classes import CountingNetwork, Encoded, open_registry, shots
 
 ENGINEER = Caller("lere_00000001", max_classes=2)
@@ -40,6 +43,44 @@ async def replicas(root: Path, database_url: str) -> AsyncIterator[Replicas]:
     yield made
     for registry in made:
         await registry.close()
+
+
+async def test_a_caller_who_leaves_before_the_place_is_held_keeps_none(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database, is_held, may_end = Database(database_url), asyncio.Event(), threading.Event()
+    loop, write = asyncio.get_running_loop(), database.write
+
+    def held_back(change: Callable[[Connection], bool]) -> bool:
+        written = write(change)
+        loop.call_soon_threadsafe(is_held.set)
+        may_end.wait()
+        return written
+
+    monkeypatch.setattr(database, "write", held_back)
+
+    async def leaving() -> None:
+        with called_by(ENGINEER):
+            async with DatabaseOwnership(database).place("a", AsyncMock()):
+                raise AssertionError("left before")
+
+    request = asyncio.create_task(leaving())
+    await is_held.wait()
+    request.cancel()
+    await asyncio.sleep(0)
+    may_end.set()
+    with pytest.raises(asyncio.CancelledError):
+        await request
+    async with asyncio.timeout(30):
+        while _n_places(database):
+            await asyncio.sleep(0.01)
+    database.close()
+
+
+def _n_places(database: Database) -> int:
+    with database.connection() as connection:
+        [(n_places,)] = connection.execute("SELECT count(*) FROM places")
+    return int(n_places)
 
 
 async def test_every_change_of_every_replica_leaves_one_line(replicas: Replicas, database_url: str) -> None:

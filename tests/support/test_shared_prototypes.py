@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from lerenet.errors import RegistryUnreachable
-from lerenet.support.postgres import Database, DatabasePrototypes
+from lerenet.support.postgres import Database, DatabasePrototypes, prototypes
 from lerenet.support.postgres.database import Connection
 from lerenet.support.postgres.prototypes import QUIET_S
 from support.sharing import Memory, MemoryPrototypes, Share
@@ -144,10 +144,28 @@ def test_unused_prototypes_go_once_they_are_old(database_url: str, ours: Databas
     assert rows(database_url) == {("w1", KEY)}
 
 
-def test_prototypes_of_the_last_two_weights_stay(database_url: str, database: Database) -> None:
-    for made_by in ("w1", "w2", "w3"):
-        DatabasePrototypes(database, made_by).keep(KEY, PAYLOAD)
-    assert rows(database_url) == {("w2", KEY), ("w3", KEY)}
+def test_weights_in_use_keep_their_prototypes_however_many_they_are(
+    database_url: str, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prototypes, "BATCH", 1)
+    of = {made_by: DatabasePrototypes(database, made_by) for made_by in ("w1", "w2", "w3", "w4")}
+    for shared in of.values():
+        shared.keep(KEY, PAYLOAD)
+        shared.keep(OTHER_KEY, PAYLOAD)
+    run(database_url, "UPDATE prototypes SET used_at = now() - interval '31 days'")
+    of["w1"].find(KEY)
+    of["w2"].keep(KEY, PAYLOAD)
+    of["w3"].retain({KEY, OTHER_KEY})
+    assert {made_by for made_by, _ in rows(database_url)} == {"w1", "w2", "w3"}
+    assert len(rows(database_url)) == 6
+
+
+def test_what_was_used_today_costs_no_write(database_url: str, ours: DatabasePrototypes) -> None:
+    ours.keep(KEY, PAYLOAD)
+    version = "SELECT xmin::text FROM prototypes"
+    before = run(database_url, version)
+    ours.find(KEY)
+    assert run(database_url, version) == before
 
 
 class LostDatabase:

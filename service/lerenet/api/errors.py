@@ -111,7 +111,7 @@ def problem_of(error: LERENetError, *, status: int | None = None, headers: dict[
         _log.error("request failed", code=error.code, reason=error.detail, exc_info=error)
     detail = error.detail if is_for_caller else f"{summary_of(type(error))} {INTERNAL_DETAIL}"
     parts = [ProblemPart(pointer=error.pointer, detail=detail)] if error.pointer else []
-    retry_after_s = error.retry_after_s if isinstance(error, Unavailable) else None
+    retry_after_s = error.retry_after_s if isinstance(error, Unavailable | errors.RegistryUnreachable) else None
     title = title_of(type(error))
     return problem(status, error.code, detail, title=title, parts=parts, retry_after_s=retry_after_s, headers=headers)
 

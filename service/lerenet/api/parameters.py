@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from lerenet.api.inspection import InspectionParameters
 from lerenet.api.masks import MaskFormat
 from lerenet.runtime import SegmentationQuery
-from lerenet.support import UNSET, ParameterChanges, Parameters
+from lerenet.support import NAME_RULE, UNSET, ParameterChanges, Parameters
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -129,7 +129,7 @@ class CreationParameters(ReplacementParameters):
 class PageParameters(Strict):
     """Which page of the classes."""
 
-    cursor: Annotated[str | None, Field(max_length=64, description="`next` of the page before")] = None
+    cursor: Annotated[str | None, Field(pattern=f"^({NAME_RULE})?$", description="`next` of the page before")] = None
     limit: Annotated[int, Field(ge=1, le=1_000)] = 100
 
 

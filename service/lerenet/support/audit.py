@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import logging
+import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -136,11 +137,20 @@ class AuditTrail:
 
     def take(self, lines: Iterable[Mapping[str, Any]]) -> int:
         """Take over the lines of another trail where there are none yet; the number taken. Raises OSError."""
-        n_taken = 0
-        for line in () if self._path.exists() else lines:
+        if self._path.exists():
+            return 0
+        # the newest file comes last: until it is there, a copy that was cut off begins anew
+        unfinished = self._path.parent / "unfinished"
+        shutil.rmtree(unfinished, ignore_errors=True)
+        unfinished.mkdir(parents=True)
+        taken, n_taken = AuditTrail(unfinished), 0
+        for line in lines:
             fields = {"name" if field == "class" else field: value for field, value in line.items()}
-            self.keep(RegistryChange(**fields))
+            taken.keep(RegistryChange(**fields))
             n_taken += 1
+        for path in files_in(unfinished):
+            path.rename(self._path.parent / path.name)
+        unfinished.rmdir()
         return n_taken
 
 
@@ -154,18 +164,22 @@ def trail_in(folder: Path) -> Path:
     return folder / "audit.jsonl"
 
 
+def files_in(folder: Path) -> list[Path]:
+    """The files of a trail that are there, oldest first."""
+    newest = trail_in(folder)
+    files = [newest.with_name(f"{newest.name}.{i}") for i in range(N_FILES_BEFORE, 0, -1)]
+    return [path for path in (*files, newest) if path.exists()]
+
+
 def read_trail(folder: Path) -> Iterator[dict[str, Any]]:
     """Changes, oldest first; a line that a crash cut off is passed over.
 
     Raises:
         OSError: A file cannot be read.
     """
-    newest = trail_in(folder)
-    files = [newest.with_name(f"{newest.name}.{i}") for i in range(N_FILES_BEFORE, 0, -1)]
-    for path in (*files, newest):
-        if path.exists():
-            with path.open(encoding="utf-8", errors="replace") as lines:
-                yield from filter(None, map(_parsed, lines))
+    for path in files_in(folder):
+        with path.open(encoding="utf-8", errors="replace") as lines:
+            yield from filter(None, map(_parsed, lines))
 
 
 def _parsed(line: str) -> dict[str, Any] | None:

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from lerenet.addresses import SCHEMES, scheme_of
 from lerenet.errors import ConfigurationError
 from lerenet.support.audit import AuditTrail, Listener, log_change
 from lerenet.support.layout import Layout
@@ -20,8 +21,6 @@ from lerenet.support.verify import VerifyReport, verify_store
 
 if TYPE_CHECKING:
     from lerenet.support.postgres import Database
-
-SCHEMES = ("postgresql://", "postgres://")
 
 Place = Path | str
 """A data folder, or the address of a database."""
@@ -111,8 +110,15 @@ def connect(url: str) -> Database:
 
 
 def is_database(place: Place) -> bool:
-    """Whether a place is the address of a database; otherwise it is a folder."""
-    return isinstance(place, str) and place.startswith(SCHEMES)
+    """Whether a place is the address of a database; otherwise it is a folder.
+
+    Raises:
+        ConfigurationError: It is an address of something else, which must not become the name of a folder.
+    """
+    scheme = scheme_of(place) if isinstance(place, str) else None
+    if scheme is not None and scheme not in SCHEMES:
+        raise ConfigurationError(f"a registry is in a folder, or in a database at postgresql://, not at {scheme}://")
+    return scheme is not None
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from contextvars import ContextVar, copy_context
 from dataclasses import dataclass
 from typing import ParamSpec, TypeVar
 
-from lerenet.errors import RegistryBehind, RegistryError
+from lerenet.errors import RegistryBehind, RegistryError, RegistryUnreachable
 from lerenet.support.flights import SingleFlight
 from lerenet.support.lines import StoreLines
 from lerenet.support.store import SupportStore
@@ -72,16 +72,22 @@ class Freshness:
         self._known = 0
         self._questions: SingleFlight[int] = SingleFlight()  # a crowd that waits must not fill the line of reads
 
+    @property
+    def known(self) -> int:
+        """The number of the last look, by whichever request."""
+        return self._known
+
+    async def look(
+        self, call: Callable[Arguments, Returned], *args: Arguments.args, **kwargs: Arguments.kwargs
+    ) -> Returned:
+        """Run a look in its turn, dated as a read."""
+        return await self._lines.look(copy_context().run, self._dated(call, *args, **kwargs))
+
     async def read(
         self, call: Callable[Arguments, Returned], *args: Arguments.args, **kwargs: Arguments.kwargs
     ) -> Returned:
         """Run a reading call in its turn, dated before it looks."""
-
-        def dated() -> Returned:
-            self._note(self._store.generation())
-            return call(*args, **kwargs)
-
-        return await self._lines.read(copy_context().run, dated)
+        return await self._lines.read(copy_context().run, self._dated(call, *args, **kwargs))
 
     async def write(
         self, call: Callable[Arguments, Returned], *args: Arguments.args, **kwargs: Arguments.kwargs
@@ -101,25 +107,52 @@ class Freshness:
 
         Raises:
             RegistryBehind: It did not within `WAIT_S`.
+            RegistryUnreachable: What is in memory is older, and the source cannot be asked; nothing was done yet.
         """
+        if self._known >= revision:
+            return
         until = time.monotonic() + WAIT_S
-        known = self._known
+        known = await self._questions.run("memory", self._remembered)
         while known < revision:
-            known = await self._questions.run("generation", self._refreshed)
+            try:
+                known = await self._questions.run("source", self._refreshed)
+            except RegistryUnreachable as err:
+                raise _unreachable(known, revision) from err
             if known < revision:
                 if time.monotonic() >= until:
                     raise _behind(known, revision)
                 await asyncio.sleep(STEP_S)
 
+    async def _remembered(self) -> int:
+        self._known = await self._lines.look(self._store.generation)
+        return self._known
+
     async def _refreshed(self) -> int:
         self._known = await self._lines.read(self._store.refresh)
         return self._known
+
+    def _dated(
+        self, call: Callable[Arguments, Returned], *args: Arguments.args, **kwargs: Arguments.kwargs
+    ) -> Callable[[], Returned]:
+        def dated() -> Returned:
+            self._note(self._store.generation())
+            return call(*args, **kwargs)
+
+        return dated
 
     def _note(self, revision: int) -> None:
         self._known = revision
         sight = _current.get()
         if sight is not None:
             sight.revision = revision
+
+
+def _unreachable(known: int, wanted: int) -> RegistryUnreachable:
+    detail = (
+        f"the registry's database cannot be reached; what is known here is of revision {known}, and the request asks"
+        f" for {wanted} at least: ask again"
+    )
+    return RegistryUnreachable(detail, retry_after_s=RETRY_AFTER_S)
 
 
 def _behind(known: int, wanted: int) -> RegistryBehind:

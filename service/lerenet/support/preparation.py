@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -60,6 +61,9 @@ Assess = Callable[[Sequence[Shot], Sequence[Image], Encoding], Awaitable[Assesse
 
 _log = logging.getLogger(__name__)
 
+TIDY_S = 600.0
+"""Shortest time between tidying up behind changes that other processes made, and from the start to the first, in s."""
+
 
 @dataclass(frozen=True)
 class Ready(Generic[Encoding]):
@@ -94,6 +98,9 @@ class Preparation(Generic[Encoding]):
         self._assessments: dict[str, AssessmentRecord] = {}
         self._expected: Counter[str] = Counter()
         self._damaged = DamagedClasses()
+        self._tidy_from = time.monotonic() + TIDY_S
+        self._tidied: int | None = None
+        self._tidying: asyncio.Task[None] | None = None
 
     async def ready(self, record: SupportClass, added: Contribution = NO_UPLOADS) -> Ready[Encoding]:
         """Prototypes and assessment of a revision; `added` saves reading files whose pixels are at hand."""
@@ -156,15 +163,34 @@ class Preparation(Generic[Encoding]):
         finally:
             self._expected -= Counter({record.support_digest: 1})
 
+    def follow(self, revision: int) -> None:
+        """Hear of the registry's revision: where it has moved, what is now unused goes, behind the request's back."""
+        now = time.monotonic()
+        if revision != self._tidied and now >= self._tidy_from:
+            self._tidied, self._tidy_from = revision, now + TIDY_S
+            self._tidying = asyncio.create_task(self.forget_unused())
+
     async def forget_unused(self) -> None:
-        """Drop prototypes and assessments of content that no stored or expected revision has."""
+        """Drop prototypes and assessments of content that no stored or expected revision has.
+
+        Comes behind what is stored, and so never fails: what it leaves is dropped the next time.
+        """
+        try:
+            await self._drop_unused()
+        except Exception:
+            _log.exception("prototypes that nobody uses stay until the next change")
+
+    async def _drop_unused(self) -> None:
         used = await self._lines.read(self._store.support_digests) | set(self._expected)
         for support_digest in self._assessments.keys() - used:
             del self._assessments[support_digest]
         await asyncio.to_thread(self._cache.retain, used)
 
     async def close(self) -> None:
-        """Cancel what is being made."""
+        """Cancel what is being made, and tidying."""
+        if self._tidying is not None:
+            self._tidying.cancel()
+            await asyncio.gather(self._tidying, return_exceptions=True)
         await self._flights.close()
 
     async def _make_ready(self, record: SupportClass, added: Contribution) -> Ready[Encoding]:

@@ -27,11 +27,17 @@ NAME_RULE = "[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 MAX_DESCRIPTION = 2_000
 
 _NAME = re.compile(NAME_RULE)
+_REVISION = re.compile("[0-9a-f]{1,64}")
 
 
 def is_name(text: str) -> bool:
     """Whether `text` may name a class."""
     return _NAME.fullmatch(text) is not None
+
+
+def is_revision(text: str) -> bool:
+    """Whether `text` may be a revision."""
+    return _REVISION.fullmatch(text) is not None
 
 
 def check_name(name: str) -> None:

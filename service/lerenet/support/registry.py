@@ -30,7 +30,7 @@ from lerenet.support.material import DecodeImage, decode_stored_image
 from lerenet.support.ownership import Places
 from lerenet.support.preparation import Assess, Encode, Encoding, Preparation
 from lerenet.support.prototypes import PrototypeCache
-from lerenet.support.records import Parameters, SupportClass, check_name
+from lerenet.support.records import Parameters, SupportClass, check_name, is_name
 from lerenet.support.store import SupportStore
 from lerenet.support.uploads import NormalUpload, ShotUpload, hash_uploads
 from lerenet.support.writing import ClassWriter
@@ -195,7 +195,7 @@ class SupportRegistry(Generic[Encoding]):
 
     async def count(self) -> int:
         """Number of classes."""
-        return len(await self._lines.read(self._live.read))
+        return len(await self._lines.look(self._live.read))
 
     async def revisions(self, name: str) -> Sequence[str]:
         """Revisions of a class that stay, newest first.
@@ -203,7 +203,7 @@ class SupportRegistry(Generic[Encoding]):
         Raises:
             UnknownClass: Nobody registered the name.
         """
-        found = await self._lines.read(self._store.revisions, name)
+        found = await self._lines.read(self._store.revisions, name) if is_name(name) else ()
         if not found:
             changes.required(name, None)
         return found
@@ -241,10 +241,11 @@ class SupportRegistry(Generic[Encoding]):
             UnknownClass: A named class or revision does not exist.
             ClassDamaged: One of them cannot be used; others can, by their names.
         """
+        self._preparation.follow(self._fresh.known)
         if references:
-            records = await self._fresh.read(self._live.find_all, references)
+            records = await self._find_all(references)
             return [await self._preparation.resolved(record) for record in records]
-        records = list((await self._fresh.read(self._live.read)).values())
+        records = list((await self._fresh.look(self._live.read)).values())
         if self._store.doubtful:
             names = ", ".join(sorted(self._store.doubtful))
             raise ClassDamaged(f"The manifests of these classes are damaged: {names}. {RESTORE} {OTHERS_BY_NAME}")
@@ -252,6 +253,15 @@ class SupportRegistry(Generic[Encoding]):
         if not resolved:
             raise NoSupportClasses("No support class is registered yet. Register one from 1 to 10 marked images first.")
         return resolved
+
+    async def _find_all(self, references: Sequence[str]) -> Sequence[SupportClass]:
+        """The revisions of several references, in order, each once; only those unknown here are asked for."""
+        known = dict(await self._fresh.look(self._live.look_up, references))
+        for reference in references:
+            if reference not in known:  # not dated anew: the others are as old as the look
+                known[reference] = await self._lines.read(self._live.find, reference)
+        found = (known[reference] for reference in references)
+        return list({(record.name, record.revision): record for record in found}.values())
 
     async def at_least(self, revision: int) -> None:
         """Wait until whatever is read from now on shows every change up to a revision of the registry.
@@ -263,7 +273,7 @@ class SupportRegistry(Generic[Encoding]):
 
     async def unavailable(self) -> Sequence[str]:
         """Names, in order, of classes that are registered, but found damaged when they were last to be used."""
-        live = await self._lines.read(self._live.read)
+        live = await self._lines.look(self._live.read)
         return sorted([*self._preparation.damaged.among(live), *self._store.doubtful])
 
     def write_trouble(self) -> RegistryError | None:
@@ -272,7 +282,7 @@ class SupportRegistry(Generic[Encoding]):
 
     async def warm(self) -> int:
         """Make what is missing for the current weights, one class after another; the number that lack nothing now."""
-        return await self._preparation.warm(list((await self._lines.read(self._live.read)).values()))
+        return await self._preparation.warm(list((await self._lines.look(self._live.read)).values()))
 
     async def close(self) -> None:
         """Cancel encodings under way, end the worker threads, close the store."""

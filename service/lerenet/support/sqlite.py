@@ -87,6 +87,10 @@ class SqliteStore:
         manifest = self._read(lambda index: index.manifest(name, revision))
         return None if manifest is None else manifest.record
 
+    def recalled(self, name: str, revision: str | None) -> SupportClass | None:
+        """See `SupportStore.recalled`."""
+        return self.current(name) if revision is None else self.revision(name, revision)
+
     def revisions(self, name: str) -> list[str]:
         """See `SupportStore.revisions`."""
         return self._read(lambda index: index.revisions(name))

@@ -54,10 +54,13 @@ class SupportStore(Protocol):
     """
 
     def current(self, name: str) -> SupportClass | None:
-        """The revision that `name` points at; None for a name that nobody registered."""
+        """The revision that `name` points at, read at the source; None for a name that nobody registered."""
 
     def revision(self, name: str, revision: str) -> SupportClass | None:
         """A revision that still stays, current or not."""
+
+    def recalled(self, name: str, revision: str | None) -> SupportClass | None:
+        """A revision, or the current one for None, as far as it can be told without waiting for another host."""
 
     def revisions(self, name: str) -> list[str]:
         """Revisions of a class that stay, newest first."""

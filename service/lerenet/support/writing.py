@@ -23,7 +23,7 @@ from lerenet.support.lines import StoreLines
 from lerenet.support.live import LiveClasses
 from lerenet.support.ownership import Places
 from lerenet.support.preparation import Encoding, Preparation
-from lerenet.support.records import SupportClass
+from lerenet.support.records import SupportClass, is_name
 from lerenet.support.store import SupportStore
 from lerenet.support.uploads import NO_UPLOADS, Contribution
 
@@ -71,7 +71,7 @@ class ClassWriter(Generic[Encoding]):
         """
         async with self._turn(name):
             for _ in range(MAX_ATTEMPTS):
-                current = await self._fresh.read(self._store.current, name)
+                current = await self._current(name)
                 draft = derive(current)
                 if draft is current:
                     await self._mend(draft, added)
@@ -87,13 +87,16 @@ class ClassWriter(Generic[Encoding]):
         """Forget a class; raises as the registry's `delete`."""
         async with self._turn(name):
             for _ in range(MAX_ATTEMPTS):
-                current = changes.required(name, await self._fresh.read(self._store.current, name), if_match)
+                current = changes.required(name, await self._current(name), if_match)
                 change = RegistryChange("delete", name, current.revision, None)
                 delete = partial(self._store.delete, name, expected=current.revision)
                 if await self._fresh.write(noting(change, delete, self._listeners)):
                     await self._preparation.forget_unused()
                     return
             raise PreconditionFailed(f"Class {name!r} was changed {MAX_ATTEMPTS} times meanwhile. Try again.")
+
+    async def _current(self, name: str) -> SupportClass | None:
+        return await self._fresh.read(self._store.current, name) if is_name(name) else None
 
     async def _mend(self, record: SupportClass, added: Contribution) -> None:
         """Give a class that is sent again the files it has lost meanwhile."""
@@ -118,7 +121,7 @@ class ClassWriter(Generic[Encoding]):
     def _place_of(self, name: str, current: SupportClass | None) -> AbstractAsyncContextManager[None]:
         if current is not None or self._ownership is None:
             return nullcontext()
-        return self._ownership.place(name, lambda: self._lines.read(self._live.read))
+        return self._ownership.place(name, lambda: self._lines.look(self._live.read))
 
     async def _check_limits(self, current: SupportClass | None, draft: SupportClass) -> None:
         # `commit` holds the number of classes exactly; this spares a hopeless request its encoding

@@ -11,6 +11,7 @@ from psycopg import errors as states
 from psycopg.conninfo import conninfo_to_dict
 from psycopg_pool import ConnectionPool
 
+from lerenet.addresses import is_database_address
 from lerenet.errors import ConfigurationError, RegistryError
 from lerenet.support.postgres.faults import database_faults, reason_of
 
@@ -114,10 +115,11 @@ def _transact(connection: Connection, change: Callable[[Connection], bool]) -> b
 
 
 def _parameters(url: str) -> dict[str, Any]:
-    if not url.startswith(("postgresql://", "postgres://")):
+    if not is_database_address(url):
         raise ConfigurationError("the address of the database begins with neither postgresql:// nor postgres://")
+    scheme, _, rest = url.partition("://")
     try:
-        given = conninfo_to_dict(url)
+        given = conninfo_to_dict(f"{scheme.lower()}://{rest}")
     except psycopg.ProgrammingError:
         # libpq's message may hold the password
         raise ConfigurationError(

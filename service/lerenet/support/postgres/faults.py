@@ -16,8 +16,9 @@ from lerenet.errors import RegistryError, RegistryReadOnly, RegistryUnreachable,
 Fault = tuple[type[RegistryError], str]
 
 UNREACHABLE = (
-    "The registry's database cannot be reached. Send the request again in a moment: a change that was under way is "
-    "stored whole or not at all, and sending it twice does no harm."
+    "The registry's database cannot be reached. Send the request again in a moment. A change that was under way is "
+    "stored whole or not at all. Before you send a deletion, or a change with If-Match, again, look what is there; any "
+    "other may be sent twice."
 )
 READ_ONLY = "The registry's database takes no writes now: it is a standby, or set to read-only. Point at the primary."
 _SLOW = "The registry's database did not answer in time. Send the request again in a moment."

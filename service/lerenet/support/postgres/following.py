@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from lerenet.errors import IndexDamaged, LERENetError, RegistryError, RegistryReadOnly, RegistryUnreachable
+from lerenet.errors import IndexDamaged, RegistryError, RegistryReadOnly, RegistryUnreachable
 from lerenet.support.postgres.database import Connection, Database
 from lerenet.support.postgres.faults import READ_ONLY, UNREACHABLE, database_faults, reason_of
 from lerenet.support.postgres.statements import CHANNEL, parsed
@@ -109,7 +109,7 @@ class Follower:
             raise RegistryUnreachable(UNREACHABLE)
 
     def catch_up(self, connection: Connection, *, anew: bool = False) -> int:
-        """Ask at the source; the generation there. Raises `psycopg.Error`.
+        """Ask at the source; the generation there. Raises `psycopg.Error`, and RegistryError for an empty table.
 
         Args:
             connection: To the database.
@@ -119,7 +119,10 @@ class Follower:
         with self._lock:
             asked_at = self._clock()
             sql = "SELECT value, current_setting('transaction_read_only') = 'on' FROM generation"
-            [(generation, is_read_only)] = connection.execute(sql)
+            row = connection.execute(sql).fetchone()
+            if row is None:
+                raise RegistryError("The registry's table `generation` is empty. Restore the database from a backup.")
+            generation, is_read_only = row
             known = self._known
             if anew or generation < known.generation:
                 self._known = _everything(known, generation, connection)
@@ -150,7 +153,7 @@ class Follower:
                     delay_s = FIRST_DELAY_S
                     while self._wait(connection):
                         self.catch_up(connection)
-            except (LERENetError, OSError) as err:
+            except Exception as err:  # whatever it is: a replica that follows no more would segment with old classes
                 self._say_lost(err)
                 self._stop.wait(delay_s)
                 delay_s = min(2 * delay_s, LONGEST_DELAY_S)

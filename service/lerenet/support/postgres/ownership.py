@@ -64,11 +64,17 @@ class DatabaseOwnership:
             yield
             return
         token = uuid4()
-        await asyncio.to_thread(self._hold, token, caller, caller.max_classes, name)
-        try:
+        holding = asyncio.ensure_future(asyncio.to_thread(self._hold, token, caller, caller.max_classes, name))
+        try:  # a caller who leaves now still holds the place, once the thread has come to it
+            await asyncio.shield(holding)
             yield
         finally:
-            await asyncio.shield(asyncio.to_thread(self._release, token))
+            await asyncio.shield(self._released(token, holding))
+
+    async def _released(self, token: UUID, holding: asyncio.Future[None]) -> None:
+        await asyncio.wait([holding])
+        if not holding.exception():
+            await asyncio.to_thread(self._release, token)
 
     def _hold(self, token: UUID, caller: Caller, max_classes: int, name: str) -> None:
         def hold(connection: Connection) -> bool:

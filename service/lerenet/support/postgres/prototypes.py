@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Collection
 from contextlib import ExitStack, suppress
+from functools import partial
 from typing import TypeVar
 
 import psycopg
@@ -15,7 +16,6 @@ import psycopg
 from lerenet.errors import RegistryError
 from lerenet.support.postgres.database import Connection, Database
 from lerenet.support.postgres.faults import fault_of
-from lerenet.support.prototypes import KEPT_WEIGHTS
 from lerenet.support.sharing import Claim
 
 PATIENCE_S = 5
@@ -30,17 +30,28 @@ NEW = "1 hour"
 # a host that vanishes says no farewell: without these the server would hold its claims for two hours
 _KEEPALIVES = "SET tcp_keepalives_idle = 5; SET tcp_keepalives_interval = 2; SET tcp_keepalives_count = 3"
 
-_FIND = "SELECT payload, checksum FROM prototypes WHERE made_by = %s AND support_digest = %s"
+UNUSED_KIND = "30 days"
+"""What one `made_by` made goes when nothing of it was kept or found for so long. Several are in use at once: CPU and
+CUDA make different ones, and a roll-out has those of both releases."""
+
+BATCH = 100
+"""Prototypes that one statement removes, which must end in time."""
+
+_FIND = """SELECT payload, checksum, used_at < now() - interval '1 day' FROM prototypes
+           WHERE made_by = %s AND support_digest = %s"""
 _HAS = "SELECT EXISTS (SELECT FROM prototypes WHERE made_by = %s AND support_digest = %s)"
 _DROP = "DELETE FROM prototypes WHERE made_by = %s AND support_digest = %s AND checksum = %s"
 _KEEP = """INSERT INTO prototypes (made_by, support_digest, payload, checksum) VALUES (%s, %s, %b, %b)
            ON CONFLICT (made_by, support_digest) DO UPDATE
-           SET payload = excluded.payload, checksum = excluded.checksum, created_at = excluded.created_at"""
-_DROP_OLD_WEIGHTS = """DELETE FROM prototypes WHERE made_by <> %(ours)s AND made_by NOT IN
-                       (SELECT made_by FROM prototypes WHERE made_by <> %(ours)s
-                        GROUP BY made_by ORDER BY max(created_at) DESC LIMIT %(n_others)s)"""
-_OLD = f"SELECT DISTINCT support_digest FROM prototypes WHERE created_at < now() - interval '{NEW}'"  # noqa: S608
-_DROP_UNUSED = "DELETE FROM prototypes WHERE support_digest = ANY(%s)"
+           SET payload = excluded.payload, checksum = excluded.checksum,
+               created_at = excluded.created_at, used_at = excluded.used_at"""
+_USED = "UPDATE prototypes SET used_at = now() WHERE made_by = %s AND support_digest = %s"
+_UNUSED_KINDS = f"""SELECT made_by, support_digest FROM prototypes WHERE made_by IN
+                    (SELECT made_by FROM prototypes WHERE made_by <> %s
+                     GROUP BY made_by HAVING max(used_at) < now() - interval '{UNUSED_KIND}')"""  # noqa: S608
+_OLD = f"SELECT made_by, support_digest FROM prototypes WHERE created_at < now() - interval '{NEW}'"  # noqa: S608
+_DROP_THESE = """DELETE FROM prototypes WHERE (made_by, support_digest) IN
+                 (SELECT * FROM unnest(%s::text[], %s::text[]))"""
 
 Answer = TypeVar("Answer")
 
@@ -76,6 +87,8 @@ class DatabasePrototypes:
                 return None
             payload, checksum = bytes(row[0]), bytes(row[1])
             if hashlib.sha256(payload).digest() == checksum:
+                if row[2]:
+                    connection.execute(_USED, (self._made_by, support_digest))
                 return payload
             _log.warning("shared prototypes of %s are damaged, and made again", support_digest[:16])
             connection.execute(_DROP, (self._made_by, support_digest, checksum))
@@ -93,24 +106,29 @@ class DatabasePrototypes:
         return self._ask(has, otherwise=False)
 
     def keep(self, support_digest: str, payload: bytes) -> None:
-        """See `SharedPrototypes.keep`. Prototypes of weights before the last two go."""
+        """See `SharedPrototypes.keep`."""
 
         def keep(connection: Connection) -> None:
             checksum = hashlib.sha256(payload).digest()
             connection.execute(_KEEP, (self._made_by, support_digest, payload, checksum))
-            connection.execute(_DROP_OLD_WEIGHTS, {"ours": self._made_by, "n_others": KEPT_WEIGHTS - 1})
 
         self._ask(keep, None)
 
     def retain(self, support_digests: Collection[str]) -> None:
-        """See `SharedPrototypes.retain`; those of other weights go likewise."""
+        """See `SharedPrototypes.retain`; those of other weights go likewise, and all of weights out of use."""
+        used = set(support_digests)
 
-        def retain(connection: Connection) -> None:
-            unused = {digest for (digest,) in connection.execute(_OLD)} - set(support_digests)
-            if unused:
-                connection.execute(_DROP_UNUSED, (sorted(unused),))
+        def unused(connection: Connection) -> list[tuple[str, str]]:
+            old = {key for key in connection.execute(_OLD) if key[1] not in used}
+            return sorted(old.union(connection.execute(_UNUSED_KINDS, (self._made_by,))))
 
-        self._ask(retain, None)
+        def drop(connection: Connection, keys: list[tuple[str, str]]) -> None:
+            connection.execute(_DROP_THESE, ([made_by for made_by, _ in keys], [digest for _, digest in keys]))
+
+        nothing: list[tuple[str, str]] = []
+        keys = self._ask(unused, nothing)
+        for i in range(0, len(keys), BATCH):  # each a transaction: what is gone stays gone
+            self._ask(partial(drop, keys=keys[i : i + BATCH]), None)
 
     def claim(self, support_digest: str) -> Claim:
         """See `SharedPrototypes.claim`."""

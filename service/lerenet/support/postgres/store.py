@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from typing import TypeVar
 
-from lerenet.errors import RegistryError, RegistryReadOnly, RegistryUnreachable
+from lerenet.errors import RegistryError, RegistryReadOnly
 from lerenet.support.audit import change_being_stored
 from lerenet.support.limits import Limits
 from lerenet.support.postgres import statements
@@ -75,27 +75,26 @@ class PostgresStore:
         return self._follower.known.doubtful
 
     def current(self, name: str) -> SupportClass | None:
-        """See `SupportStore.current`. Where the database cannot be asked: the one in memory, if any."""
-        try:
-            return self._ask(lambda connection: statements.current(connection, name))
-        except RegistryUnreachable:
-            known = self._follower.known.classes.get(name)
-            if known is None:
-                raise
-            return known
+        """See `SupportStore.current`."""
+        return self._ask(lambda connection: statements.current(connection, name))
 
     def revision(self, name: str, revision: str) -> SupportClass | None:
         """See `SupportStore.revision`. One that is in memory was there at the generation this replica knows."""
-        known = self._follower.known
-        current = known.classes.get(name)
-        if current is not None and current.revision == revision:
-            return current
-        found = self._recall(known.generation, name, revision)
+        generation = self._follower.known.generation
+        found = self.recalled(name, revision)
         if found is None:
             found = self._ask(lambda connection: statements.record(connection, name, revision))
             if found is not None:
-                self._remember(known.generation, found)
+                self._remember(generation, found)
         return found
+
+    def recalled(self, name: str, revision: str | None) -> SupportClass | None:
+        """See `SupportStore.recalled`."""
+        known = self._follower.known
+        current = known.classes.get(name)
+        if revision is None or (current is not None and current.revision == revision):
+            return current
+        return self._recall(known.generation, name, revision)
 
     def revisions(self, name: str) -> list[str]:
         """See `SupportStore.revisions`."""

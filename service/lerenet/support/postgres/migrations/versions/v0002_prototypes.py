@@ -13,7 +13,8 @@ down_revision = "0001"
 PROTOTYPES = """
 CREATE TABLE prototypes (
     made_by text NOT NULL, support_digest text NOT NULL, payload bytea NOT NULL, checksum bytea NOT NULL,
-    created_at timestamptz NOT NULL DEFAULT now(), PRIMARY KEY (made_by, support_digest)
+    created_at timestamptz NOT NULL DEFAULT now(), used_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (made_by, support_digest)
 );
 ALTER TABLE prototypes ALTER COLUMN payload SET STORAGE EXTERNAL;
 """
