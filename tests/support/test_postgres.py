@@ -169,6 +169,9 @@ class Rows(list[tuple[object, ...]]):
     def fetchall(self) -> Rows:
         return self
 
+    def fetchone(self) -> tuple[object, ...] | None:
+        return self[0] if self else None
+
 
 @pytest.fixture
 def follower(database_url: str, open_replica: Callable[..., PostgresStore]) -> Iterator[Follower]:
