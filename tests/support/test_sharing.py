@@ -226,7 +226,7 @@ async def never() -> bool:
 
 
 async def took_turn(shared: SharedPrototypes, is_made: Callable[[], Awaitable[bool]], wait_s: float) -> bool:
-    async with turn(shared, KEY, is_made, wait_s=wait_s):
+    async with turn(shared, KEY, is_made, place=asyncio.Lock(), wait_s=wait_s):
         return True
 
 
@@ -250,6 +250,38 @@ async def test_a_claim_ends_with_the_caller() -> None:
     memory = Memory()
     shared = MemoryPrototypes(memory, "w1")
     with pytest.raises(ZeroDivisionError):
-        async with turn(shared, KEY, never):
+        async with turn(shared, KEY, never, place=asyncio.Lock()):
             raise ZeroDivisionError
     assert MemoryPrototypes(memory, "w1").claim(KEY) == "ours"
+
+
+async def test_a_replica_makes_one_class_after_the_other_and_passes_over_what_another_makes() -> None:
+    memory = Memory()
+    ours, other = MemoryPrototypes(memory, "w1"), MemoryPrototypes(memory, "w1")
+    assert other.claim("a") == "ours"
+    place = asyncio.Lock()
+    begun: list[str] = []
+    done: list[str] = []
+    is_free = asyncio.Event()
+
+    async def never() -> bool:
+        return False
+
+    async def make(key: str) -> None:
+        async with turn(ours, key, never, place=place, wait_s=DEADLINE_S):
+            begun.append(key)
+            await is_free.wait()
+            assert len(begun) == len(done) + 1
+            done.append(key)
+
+    async with asyncio.timeout(DEADLINE_S), asyncio.TaskGroup() as tasks:
+        for key in "abc":
+            tasks.create_task(make(key))
+        while not begun:
+            await asyncio.sleep(0.01)
+        is_free.set()
+        while len(done) < 2:
+            await asyncio.sleep(0.01)
+        assert done == ["b", "c"]
+        other.release("a")
+    assert done == ["b", "c", "a"]

@@ -95,6 +95,7 @@ class Preparation(Generic[Encoding]):
         self._weights_digest = weights_digest
         self._decode = decode
         self._flights: SingleFlight[Ready[Encoding]] = SingleFlight()
+        self._place = asyncio.Lock()
         self._assessments: dict[str, AssessmentRecord] = {}
         self._expected: Counter[str] = Counter()
         self._damaged = DamagedClasses()
@@ -198,7 +199,8 @@ class Preparation(Generic[Encoding]):
         encoding = await asyncio.to_thread(self._cache.get, digest)
         assessment = await self._known_assessment(digest)
         if encoding is None or assessment is None:
-            async with turn(self._cache.shared, digest, partial(self._is_made_elsewhere, digest)):
+            is_made = partial(self._is_made_elsewhere, digest)
+            async with turn(self._cache.shared, digest, is_made, place=self._place):
                 # another replica may have made it before our turn came
                 if encoding is None and await self._is_shared(digest):
                     encoding = await asyncio.to_thread(self._cache.get, digest)

@@ -9,13 +9,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Generic
 
-from lerenet.errors import (
-    ClassDamaged,
-    NoSupportClasses,
-    RegistryError,
-    RegistryUnreachable,
-    UnknownClass,
-)
+from lerenet.errors import ClassDamaged, NoSupportClasses, RegistryError, RegistryUnreachable, UnknownClass
 from lerenet.support import changes
 from lerenet.support.answers import Change, ClassPage, RegisteredClass, ResolvedClass, ShotFile
 from lerenet.support.audit import Listener

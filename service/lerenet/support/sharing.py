@@ -53,25 +53,37 @@ async def turn(
     support_digest: str,
     is_made: Callable[[], Awaitable[bool]],
     *,
+    place: asyncio.Lock,
     wait_s: float = WAIT_S,
 ) -> AsyncIterator[None]:
     """Everything below makes prototypes, unless they are there: one replica at a time, as far as can be told.
+
+    A replica makes one class after the other: side by side none would be done before all are, and a fleet with new
+    weights would give up waiting for each other. While another replica is at a class, the place is left to the next.
 
     Args:
         shared: Where claims are laid; None without other replicas.
         support_digest: The content.
         is_made: Whether another replica has finished, so that nobody need wait for anybody.
+        place: This replica's, on the device.
         wait_s: For another replica at most, in seconds.
     """
     if shared is None:
-        yield
+        async with place:
+            yield
         return
+    until: float | None = None
     try:
-        until = time.monotonic() + wait_s
-        while await asyncio.to_thread(shared.claim, support_digest) == "others" and time.monotonic() < until:
+        while True:
+            async with place:
+                claim = await asyncio.to_thread(shared.claim, support_digest)
+                until = until or time.monotonic() + wait_s
+                if claim != "others" or time.monotonic() >= until:
+                    yield
+                    return
             await asyncio.sleep(random.uniform(*STEP_S))  # noqa: S311 (no secret)
             if await is_made():
-                break
-        yield
+                yield
+                return
     finally:
         await asyncio.to_thread(shared.release, support_digest)
