@@ -109,13 +109,22 @@ def test_whoever_waits_asks_four_times_a_second() -> None:
 
 
 def test_claims_of_a_replica_need_one_connection_together() -> None:
-    fleet = Fleet(plan(n_replicas=2, encode_s=50.0), 10.0, is_warm=False)
+    fleet = Fleet(plan(n_replicas=2, encode_s=50.0, encodings_at_once=0), 10.0, is_warm=False)
     for replica in fleet.replicas:
         for index in range(4):
             replica.wanted(index)
     fleet.run()
     assert fleet.database.peak_connections <= 2 * (1 + 4 + 1)  # listening, at most four at once of the pool, claims
     assert len(fleet.shared.claimed) == 4
+
+
+def test_a_replica_claims_one_class_after_the_other() -> None:
+    fleet = Fleet(plan(n_replicas=2, encode_s=50.0), 10.0, is_warm=False)
+    for replica in fleet.replicas:
+        for index in range(4):
+            replica.wanted(index)
+    fleet.run()
+    assert len(fleet.shared.claimed) == 2
 
 
 def test_a_start_beyond_its_memory_looks_and_fetches_nothing() -> None:

@@ -50,12 +50,13 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
 def test_prototypes_cost_as_many_statements_as_are_planned(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     shared = DatabasePrototypes(database, "weights")
     shared.claim("0")  # the connection of all claims is open from now on
-    calls: dict[int, Callable[[], object]] = {
-        costs.FIND: lambda: shared.find("a"),
-        costs.KEEP: lambda: shared.keep("a", b"x"),
-        costs.CLAIM: lambda: shared.claim("a"),
-    }
-    for n_planned, call in calls.items():
+    calls: list[tuple[int, Callable[[], object]]] = [
+        (costs.FIND, lambda: shared.find("a")),
+        (costs.KEEP, lambda: shared.keep("a", b"x")),
+        (costs.HAS, lambda: shared.among(["a"])),
+        (costs.CLAIM, lambda: shared.claim("a")),
+    ]
+    for n_planned, call in calls:
         with counted(monkeypatch) as statements:
             call()
         assert len(statements) == n_planned, statements

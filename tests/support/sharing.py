@@ -34,6 +34,9 @@ class MemoryPrototypes:
     def has(self, support_digest: str) -> bool:
         return self.find(support_digest) is not None
 
+    def among(self, support_digests: Collection[str]) -> set[str]:
+        return {digest for digest in support_digests if self.has(digest)}
+
     def keep(self, support_digest: str, payload: bytes) -> None:
         self._memory.kept[self._made_by, support_digest] = payload
 

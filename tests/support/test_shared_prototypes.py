@@ -61,6 +61,14 @@ def test_one_replica_finds_what_another_kept(share: Share) -> None:
     assert share("w1").has(KEY)
 
 
+def test_many_are_looked_for_at_once(share: Share) -> None:
+    others = {"b" * 64, "c" * 64}
+    for digest in (KEY, "b" * 64):
+        share("w1").keep(digest, b"x")
+    assert share("w1").among({KEY, *others}) == {KEY, "b" * 64}
+    assert share("w2").among({KEY, *others}) == set()
+
+
 def test_what_other_weights_made_is_not_found(share: Share) -> None:
     share("w1").keep(KEY, PAYLOAD)
     assert share("w2").find(KEY) is None

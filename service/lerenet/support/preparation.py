@@ -7,7 +7,7 @@ import logging
 import random
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -60,6 +60,9 @@ Encode = Callable[[Sequence[Shot], Sequence[Image]], Awaitable[Encoding]]
 Assess = Callable[[Sequence[Shot], Sequence[Image], Encoding], Awaitable[Assessed]]
 
 _log = logging.getLogger(__name__)
+
+WARMED_AT_ONCE = 500
+"""Classes that a start asks for in one question, of disk and database."""
 
 TIDY_S = 600.0
 """Shortest time between tidying up behind changes that other processes made, and from the start to the first, in s."""
@@ -120,10 +123,19 @@ class Preparation(Generic[Encoding]):
         """
         # replicas that start together begin with different classes, and so share the work
         in_turn = records if self._cache.shared is None else random.sample(records, len(records))
+        parts = [in_turn[start : start + WARMED_AT_ONCE] for start in range(0, len(in_turn), WARMED_AT_ONCE)]
+        return sum([await self._warm_some(some) for some in parts])
+
+    async def _warm_some(self, records: Sequence[SupportClass]) -> int:
+        """As `warm`. What is made is asked for all, and again where one lacks: others make the rest meanwhile."""
+        digests = {record.support_digest for record in records}
+        made: Collection[str] = ()
         n_ready = 0
-        for record in in_turn:
+        for record in records:
             try:
-                if self._cache.has_room or not await self._is_made(record.support_digest):
+                if not self._cache.has_room and record.support_digest not in made:
+                    made = await self._made(digests)
+                if self._cache.has_room or record.support_digest not in made:
                     await self.ready(record)
                 n_ready += 1
             except LERENetError as err:
@@ -214,9 +226,10 @@ class Preparation(Generic[Encoding]):
         shared = self._cache.shared
         return shared is not None and await asyncio.to_thread(shared.has, support_digest)
 
-    async def _is_made(self, support_digest: str) -> bool:
-        is_made = await asyncio.to_thread(self._cache.is_made, support_digest)
-        return is_made and await self._known_assessment(support_digest) is not None
+    async def _made(self, support_digests: Collection[str]) -> Collection[str]:
+        """Those contents of which nothing is missing."""
+        made = await asyncio.to_thread(self._cache.made, support_digests)
+        return made & (await self._lines.read(self._store.assessments, made, self._weights_digest)).keys()
 
     async def _is_made_elsewhere(self, support_digest: str) -> bool:
         return await self._is_shared(support_digest) and await self._known_assessment(support_digest) is not None

@@ -129,11 +129,11 @@ class PrototypeCache(Generic[Encoding]):
         self._count("nowhere")
         return None
 
-    def is_made(self, support_digest: str) -> bool:
-        """Whether `get` would find it on disk or with other replicas, as far as can be told without reading it."""
-        if self._path(support_digest).is_file():
-            return True
-        return self.shared is not None and self.shared.has(support_digest)
+    def made(self, support_digests: Collection[str]) -> set[str]:
+        """Those that `get` would find on disk or with other replicas, as far as can be told without reading them."""
+        on_disk = {digest for digest in support_digests if self._path(digest).is_file()}
+        elsewhere = set(support_digests) - on_disk
+        return on_disk | self.shared.among(elsewhere) if self.shared is not None and elsewhere else on_disk
 
     @property
     def has_room(self) -> bool:

@@ -34,6 +34,9 @@ class SharedPrototypes(Protocol):
     def has(self, support_digest: str) -> bool:
         """Whether something is kept; cheaper than `find`."""
 
+    def among(self, support_digests: Collection[str]) -> set[str]:
+        """Those of which something is kept."""
+
     def keep(self, support_digest: str, payload: bytes) -> None:
         """Keep prototypes, instead of any before them."""
 

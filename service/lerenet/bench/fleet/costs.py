@@ -22,11 +22,11 @@ ASK = CHECK + 3
 """`postgres/prototypes.py`, `_ask`: BEGIN, SET LOCAL and COMMIT around a question."""
 
 FIND = HAS = ASK + 1
-KEEP = ASK + 2
-"""The row, and what is left of older weights; a commit."""
+KEEP = ASK + 1
+"""A commit."""
 
-FORGET = ASK + 1
-"""`DatabasePrototypes.retain` where nothing is to go: the digests that are older than an hour."""
+FORGET = ASK + 2
+"""`DatabasePrototypes.retain` where nothing is to go: kinds that nobody uses, and contents older than an hour."""
 
 ASSESSMENT = SAVE_ASSESSMENT = CHECK + 1
 """`postgres/store.py`, `_ask`; saving is a commit."""

@@ -48,8 +48,10 @@ class Plan:
         4.0, "s to make a class's prototypes", "measured: 3 shots of 200 px on 2 CPU cores (README)"
     )
     max_queue: int = _number(256, "encodings under way, then refused", "default of LERENET_MAX_QUEUE_IMAGES")
-    encodings_at_once: int = _number(0, "encodings under way, others wait; 0: no limit", "option: not built")
-    checks_at_once: int = _number(1, "classes that a start looks for in one question", "design: warm, class by class")
+    encodings_at_once: int = _number(
+        1, "encodings under way, others wait; 0: no limit", "design: support/sharing.py, turn"
+    )
+    checks_at_once: int = _number(500, "classes that a start looks for in one question", "design: WARMED_AT_ONCE")
     image_bytes: int = _number(102_321, "bytes of a class's images and masks", _HERE)
     prototype_bytes: int = _number(637_940, "bytes of a class's prototypes", _HERE)
     frame_bytes: int = _number(21_779, "bytes of a frame as sent", _HERE)
@@ -71,7 +73,7 @@ class Plan:
     )
     notify_loss: float = _number(0.01, "share of the NOTIFYs that do not arrive", "assumed: connections being remade")
     pool_size: int = _number(8, "connections of a replica's pool", "design: MAX_CONNECTIONS")
-    record_bytes: int = _number(1_024, "bytes of a class's record", "assumed; 1,229 were measured for one class")
+    record_bytes: int = _number(1_024, "bytes of a class's record", "assumed: 1,229 were measured for one class")
     pointer_bytes: int = _number(64, "bytes of a row of all pointers", "design: name, revision, numbers, rounded up")
     digest_bytes: int = _number(75, "bytes of a row of all support digests", "design: 64 characters and the row's head")
 

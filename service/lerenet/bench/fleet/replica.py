@@ -136,16 +136,21 @@ class Replica:
 
         As long as there is room in memory prototypes are loaded into it; beyond, it only looks whether they are there.
         """
-        n_asked = 0
+        n_at_once = self._plan.checks_at_once
+        for start in range(0, len(order), n_at_once):
+            yield from self._walk_some(order[start : start + n_at_once])
+
+    def _walk_some(self, order: Sequence[int]) -> Events:
+        stored: set[int] = set()
         for index in order:
             if index in self.memory or self.on_disk[index]:
                 continue
             has_room = len(self.memory) < self._plan.n_in_memory
             if self._shared.has_sharing and not has_room:
-                if n_asked % self._plan.checks_at_once == 0:
-                    yield from self.ask(costs.HAS + costs.ASSESSMENT * self._shared.stored[index])
-                n_asked += 1
-                if self._shared.stored[index]:
+                if index not in stored:
+                    yield from self.ask(costs.HAS + costs.ASSESSMENT)
+                    stored = {each for each in order if self._shared.stored[each]}
+                if index in stored:
                     continue
             flight = self.wanted(index)
             if flight is not None:

@@ -40,6 +40,7 @@ BATCH = 100
 _FIND = """SELECT payload, checksum, used_at < now() - interval '1 day' FROM prototypes
            WHERE made_by = %s AND support_digest = %s"""
 _HAS = "SELECT EXISTS (SELECT FROM prototypes WHERE made_by = %s AND support_digest = %s)"
+_AMONG = "SELECT support_digest FROM prototypes WHERE made_by = %s AND support_digest = ANY(%s)"
 _DROP = "DELETE FROM prototypes WHERE made_by = %s AND support_digest = %s AND checksum = %s"
 _KEEP = """INSERT INTO prototypes (made_by, support_digest, payload, checksum) VALUES (%s, %s, %b, %b)
            ON CONFLICT (made_by, support_digest) DO UPDATE
@@ -104,6 +105,14 @@ class DatabasePrototypes:
             return bool(is_there)
 
         return self._ask(has, otherwise=False)
+
+    def among(self, support_digests: Collection[str]) -> set[str]:
+        """See `SharedPrototypes.among`."""
+
+        def among(connection: Connection) -> set[str]:
+            return {digest for (digest,) in connection.execute(_AMONG, (self._made_by, list(support_digests)))}
+
+        return self._ask(among, set())
 
     def keep(self, support_digest: str, payload: bytes) -> None:
         """See `SharedPrototypes.keep`."""
