@@ -20,9 +20,11 @@ demo: $(VENV)/.serve  ## register a class and segment plates against a running s
 	$(BIN)/lerenet demo
 
 # A worker for each CPU with one thread each: tiny networks gain nothing from more, and threads that wait for each other
-# awake keep the other workers from running.
+# awake keep the other workers from running. Those on a Ray cluster follow in one process: two workers would need two
+# clusters, or take turns on one, whose own processes keep all CPUs busy.
 test: $(VENV)/.dev  ## run the tests
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist worksteal
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist worksteal --ignore tests/scaleout
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/scaleout
 
 # The same seed makes the same inputs. A key is given with `make fuzz FUZZ_KEY=... FUZZ_KEYS_FILE=...`.
 FUZZ_SEED ?= 1
@@ -37,7 +39,7 @@ fuzz: $(VENV)/.fuzz  ## a million hostile inputs, 50,000 of them over HTTP, then
 torture: $(VENV)/.dev  ## kill -9 and SIGTERM at random moments under load, for minutes: is anything lost?
 	PYTHONPATH=tests $(BIN)/python tests/torture/run.py
 
-torture-scaleout: $(VENV)/.dev  ## the same of replicas on two Ray nodes: killed, added, replaced
+torture-scaleout: $(VENV)/.dev  ## the same of replicas on two Ray nodes and one PostgreSQL: killed, added, replaced
 	PYTHONPATH=tests $(BIN)/python tests/torture/run_scaleout.py
 
 check: $(VENV)/.dev  ## format, lint, types, import walls, Dockerfile

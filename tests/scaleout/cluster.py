@@ -18,10 +18,14 @@ ENVIRONMENT = {
     "RAY_AUTH_MODE": "disabled",
     "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "60",  # two busy cores
     "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_agent_register_timeout_ms": "300000",
+    "RAY_enable_worker_prestart": "0",
+    "RAY_prestart_worker_first_driver": "0",
     "RAY_raylet_start_wait_time_s": "120",
     "PYTHONPATH": os.pathsep.join([str(TESTS), str(TESTS.parent / "service")]),
 }
 END_S = 60.0
+AGENT_PORTS = ("dashboard_agent_listen_port", "metrics_agent_port", "metrics_export_port", "runtime_env_agent_port")
 
 
 class Cluster:
@@ -86,3 +90,12 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+def node_of(num_cpus: int) -> dict[str, Any]:
+    """Arguments of a node: its logical CPUs, little memory, and its agents' ports.
+
+    Where agents choose ports, a node waits 15 s for them to say so and dies: not enough on a busy machine.
+    """
+    ports = {name: free_port() for name in AGENT_PORTS}
+    return {"num_cpus": num_cpus, "object_store_memory": 80 << 20, **ports}

@@ -34,11 +34,14 @@ def levels(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> dict[s
     environment = {
         "LERENET_DATA_DIR": str(tmp_path_factory.mktemp("data")),
         "LERENET_DEVICE": "cpu",
+        "LERENET_STALL_S": "300",  # whatever else this machine does
         "LERENET_THREADS": "1",
     }
     config = ServeConfig(plan=Plan(min_replicas=2, max_replicas=2), environment=environment, port=cluster.port)
     document = config.document(load_settings())
-    document["applications"][0]["import_path"] = "scaleout.levels:application"
+    [application] = document["applications"]
+    application["import_path"] = "scaleout.levels:application"
+    application["deployments"][0] |= {"health_check_period_s": 0.2, "graceful_shutdown_wait_loop_s": 0.1}
     return document
 
 
@@ -52,7 +55,7 @@ def deployed(cluster: Cluster, levels: dict[str, Any]) -> Deployed:
 @pytest.fixture
 async def client(deployed: Deployed) -> AsyncIterator[httpx.AsyncClient]:
     """A client of the deployed service, with nothing registered there."""
-    async with httpx.AsyncClient(base_url=deployed.url, timeout=60, trust_env=False) as through_serve:
+    async with httpx.AsyncClient(base_url=deployed.url, timeout=60, verify=False) as through_serve:
         for each in (await through_serve.get("/support")).json()["classes"]:
             await through_serve.delete(f"/support/{each['name']}")
         yield through_serve

@@ -13,22 +13,20 @@ from typing import Any
 
 import ray
 from ray import serve
+from ray.cluster_utils import Cluster
 from ray.serve._private.api import serve_start
 from ray.serve.schema import ServeDeploySchema
+
+from scaleout.cluster import node_of
 
 WITHIN_S = 300.0
 
 
 def main() -> None:
-    context = ray.init(
-        "local",  # never one that somebody else has started
-        num_cpus=4,  # logical ones
-        object_store_memory=80 << 20,
-        include_dashboard=False,
-        log_to_driver=False,
-        logging_level="ERROR",
-    )
-    say(address=context.address_info["gcs_address"])
+    spared = {"include_dashboard": False, "include_log_monitor": False, "no_monitor": True}  # a process each
+    cluster = Cluster(initialize_head=True, head_node_args=node_of(num_cpus=4) | spared)
+    ray.init(cluster.address, log_to_driver=False, logging_level="ERROR")
+    say(address=cluster.address)
     try:
         for line in sys.stdin:
             try:
@@ -38,8 +36,8 @@ def main() -> None:
             else:
                 say(running=True)
     finally:
-        serve.shutdown()
         ray.shutdown()
+        cluster.shutdown()
 
 
 def say(**words: Any) -> None:
@@ -60,7 +58,7 @@ def deploy(document: Mapping[str, Any]) -> None:
     while (states := {app.status.value for app in serve.status().applications.values()}) != {"RUNNING"}:
         if time.monotonic() > until or states & {"DEPLOY_FAILED", "UNHEALTHY"}:
             raise TimeoutError(f"not running: {serve.status()}")
-        time.sleep(0.1)
+        time.sleep(0.3)
 
 
 if __name__ == "__main__":

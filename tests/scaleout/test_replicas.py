@@ -69,6 +69,7 @@ async def test_other_weights_replace_the_replicas_without_losing_a_request(
     expected = sha256(tiny_weights.read_bytes()).hexdigest()
     document = deepcopy(deployed.document)
     [application] = document["applications"]
+    application["deployments"][0]["max_surge_percent"] = 100  # both at once
     application["import_path"] = "lerenet.scaleout.application:application"
     application["runtime_env"]["env_vars"]["LERENET_WEIGHTS"] = str(tiny_weights)
     digests: list[str] = []

@@ -1,212 +1,205 @@
-"""`make torture-scaleout`: replicas on two Ray nodes under load, killed, added, replaced: what is lost? Not in CI."""
+"""`make torture-scaleout`: replicas on two Ray nodes and one PostgreSQL, killed, added, replaced. Not in CI."""
 
 from __future__ import annotations
 
 import argparse
 import os
+import re
 import signal
 import sys
-import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
-import httpx
 import ray
 from ray import serve
 from ray.cluster_utils import Cluster
 from ray.util.state import list_actors
 
 from api.plates import AREA_PX, form, image_part, parts, plate_png
+from databases import Server, make_registry_database
 from lerenet.scaleout.plan import Plan, ServeConfig
 from lerenet.settings import load_settings
-from scaleout.cluster import ENVIRONMENT, free_port
+from scaleout.cluster import ENVIRONMENT, free_port, node_of
 from scaleout.host import deploy
+from torture.replica_load import Load, client_of
 
-N_CALLERS = 4
 SECONDS = 6.0
+WITHIN_S = 300.0
+TAKES_S = 0.3
+"""A batch on each fake device, so that a kill meets requests under way."""
+
+N_SHARED = 10
+FOLDER_OF_NODE = "LERENET_TORTURE_FOLDER"
+DELAYS_S = {"upscale_delay_s": 1.0, "downscale_delay_s": 4.0, "look_back_period_s": 2.0, "metrics_interval_s": 0.5}
 
 
-@dataclass
-class Load:
-    """Callers that segment and register until the block ends.
+@dataclass(frozen=True)
+class Service:
+    """What is deployed: fake devices, a data folder for each node, one database."""
 
-    Attributes:
-        statuses: Of all answers, those of Serve's proxy included.
-        lost: Ids of requests whose connection broke.
-        wrong: A sentence for each answer that should not have been.
-        registered: Names that were acknowledged.
-    """
+    port: int
+    database_url: str
 
-    url: str
-    statuses: Counter[str] = field(default_factory=Counter)
-    lost: list[str] = field(default_factory=list)
-    wrong: list[str] = field(default_factory=list)
-    registered: list[str] = field(default_factory=list)
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
 
-    def __post_init__(self) -> None:
-        self._is_over = threading.Event()
-        self._lock = threading.Lock()
-
-    @contextmanager
-    def running(self, name: str) -> Iterator[None]:
-        """Puts the service under load while the block runs."""
-        threads = [threading.Thread(target=self._repeat, args=(self._segment,)) for _ in range(N_CALLERS)]
-        threads.append(
-            threading.Thread(target=self._repeat, args=(lambda client, n: self._register(client, f"{name}-{n}"),))
-        )
-        for thread in threads:
-            thread.start()
-        try:
-            yield
-        finally:
-            self._is_over.set()
-            for thread in threads:
-                thread.join()
-
-    def _repeat(self, request: Callable[[httpx.Client, int], None]) -> None:
-        n = 0
-        with httpx.Client(base_url=self.url, timeout=90, trust_env=False) as client:
-            while not self._is_over.is_set():
-                n += 1
-                try:
-                    request(client, n)
-                except httpx.TransportError as error:
-                    with self._lock:
-                        self.lost.append(f"{type(error).__name__}: {error}")
-
-    def _segment(self, client: httpx.Client, n: int) -> None:
-        response = client.post("/segment", **form(image_part(plate_png()), classes="anchor"))
-        self._note(response)
-        if response.is_success:
-            [found] = response.json()["results"][0]["classes"]
-            if found["area_px"] != AREA_PX:
-                with self._lock:
-                    self.wrong.append(f"anchor has {found['area_px']} px")
-
-    def _register(self, client: httpx.Client, name: str) -> None:
-        response = client.post("/support", **form(*parts(level=60 + len(self.registered) % 100), name=name))
-        self._note(response)
-        if response.is_success:
-            self.registered.append(name)
-
-    def _note(self, response: httpx.Response) -> None:
-        code = "" if response.is_success else f" {response.json().get('code')}"
-        with self._lock:
-            self.statuses[f"{response.status_code}{code}"] += 1
-            if not response.is_success and response.status_code != 503:
-                self.wrong.append(response.text)
-
-    def missing(self) -> list[str]:
-        """Names that were acknowledged and that some answer does not list; asked often enough to meet every replica."""
-        with httpx.Client(base_url=self.url, timeout=60, trust_env=False) as client:
-            return [
-                f"{name}: {response.status_code}"
-                for name in self.registered
-                for response in [client.get(f"/support/{name}")]
-                if not response.is_success
-            ]
+    def deploy(self, n: int, most: int | None = None, on_a_node: int = 2, **environment: str) -> None:
+        """Deploys so many replicas, or as many as load asks for up to `most`, and waits until they run."""
+        own = {
+            "LERENET_DATA_DIR": f"${{{FOLDER_OF_NODE}}}",
+            "LERENET_DATABASE_URL": self.database_url,
+            "LERENET_DEVICE": "cpu",
+            "LERENET_THREADS": "1",
+            "LERENET_STALL_S": "120",  # two cores
+            **environment,
+        }
+        config = ServeConfig(plan=Plan(min_replicas=n, max_replicas=most or n), environment=own, port=self.port)
+        document = config.document(load_settings())
+        [application] = document["applications"]
+        application |= {"import_path": "scaleout.levels:application", "args": {"takes_s": TAKES_S}}
+        [deployment] = application["deployments"]
+        deployment["max_replicas_per_node"] = on_a_node
+        deployment["autoscaling_config"] |= {"target_ongoing_requests": 1, **DELAYS_S}
+        deploy(document)
 
 
-def document(folder: Path, port: int, n_replicas: int, **environment: str) -> dict[str, Any]:
-    """The service without a network on so many replicas, all with one data folder."""
-    own = {"LERENET_DATA_DIR": str(folder / "data"), "LERENET_DEVICE": "cpu", "LERENET_THREADS": "1", **environment}
-    plan = Plan(min_replicas=n_replicas, max_replicas=n_replicas)
-    written = ServeConfig(plan=plan, environment=own, port=port).document(load_settings())
-    written["applications"][0]["import_path"] = "scaleout.levels:application"
-    return written
-
-
-def replicas() -> list[tuple[int, str]]:
-    """Process and node of each replica that lives."""
+def replicas() -> dict[int, str]:
+    """Node of each replica that lives, by its process."""
     actors = list_actors(filters=[("class_name", "=", "ServeReplica:lerenet:service"), ("state", "=", "ALIVE")])
-    return [(each.pid, each.node_id[:6]) for each in actors]
-
-
-def tell(what: str, load: Load, started: float) -> list[str]:
-    faults = [*load.wrong, *load.missing()]
-    print(
-        f"{what}: answers {dict(sorted(load.statuses.items()))}, {len(load.registered)} classes acknowledged,"
-        f" connections broken {len(load.lost)}, wrong or lost {len(faults)} ({time.monotonic() - started:.0f} s)",
-        flush=True,
-    )
-    return faults
-
-
-def kill_one(url: str) -> list[str]:
-    started, load = time.monotonic(), Load(url)
-    before = replicas()
-    with load.running("killed"):
-        time.sleep(SECONDS)
-        os.kill(before[0][0], signal.SIGKILL)
-        time.sleep(SECONDS)
-        until_there(len(before), without=before[0][0])
-    print(
-        f"replicas on nodes {sorted(node for _, node in before)},"
-        f" after the kill {sorted(node for _, node in replicas())}"
-    )
-    return tell("replica killed (-9) under load", load, started)
+    return {each.pid: each.node_id[:6] for each in actors}
 
 
 def until_there(n: int, without: int = 0) -> None:
-    until = time.monotonic() + 180
-    while len([pid for pid, _ in replicas() if pid != without]) < n:
+    """Waits until so many replicas live."""
+    until = time.monotonic() + WITHIN_S
+    while len(replicas().keys() - {without}) != n:
         if time.monotonic() > until:
-            raise TimeoutError(f"{replicas()}")
+            raise TimeoutError(f"not {n} replicas: {replicas()}")
         time.sleep(0.5)
 
 
-def rescale(url: str, folder: Path, port: int) -> list[str]:
-    deploy(document(folder, port, 1))
-    started, load = time.monotonic(), Load(url)
-    with load.running("rescaled"):
-        deploy(document(folder, port, 3))
+def share(service: Service) -> list[str]:
+    """Whichever replica registers a class, whichever is asked next finds it."""
+    faults = []
+    with client_of(service.url, "close") as client:
+        for i in range(N_SHARED):
+            name = f"shared-{i}"
+            client.put(f"/support/{name}", **form(*parts())).raise_for_status()
+            for _ in range(4):
+                found = client.post("/segment", **form(image_part(plate_png()), classes=name))
+                if not found.is_success or found.json()["results"][0]["classes"][0]["area_px"] != AREA_PX:
+                    faults.append(f"{name}: {found.status_code} {found.text}")
+        text = client.get("/metrics").text
+    shares = [share_of(text, route) for route in ("/support/{name}", "/segment")]
+    print(
+        f"{N_SHARED} classes registered, each segmented at once: registrations by replica {shares[0]}, segmentations"
+        f" {shares[1]}, wrong {len(faults)}; nodes {sorted(replicas().values())}",
+        flush=True,
+    )
+    return faults + [f"one replica did it all: {shares}" for _ in [0] if min(map(len, shares)) < 2]
+
+
+def share_of(text: str, route: str) -> dict[str, int]:
+    """Requests of a route by replica."""
+    counts: Counter[str] = Counter()
+    for line in text.splitlines():
+        if line.startswith("lerenet_requests_total{") and f'route="{route}"' in line:
+            [replica] = re.findall(r'replica="(\w+)"', line)
+            counts[replica] += int(float(line.rsplit(" ", 1)[1]))
+    return dict(counts)
+
+
+def kill_one(service: Service) -> list[str]:
+    load, before = Load(service.url), replicas()
+    victim = min(before)
+    with load.running("killed"):
+        time.sleep(SECONDS)
+        os.kill(victim, signal.SIGKILL)
+        until_there(len(before), without=victim)
+        time.sleep(SECONDS)
+    print(f"replicas on nodes {sorted(before.values())}, after the kill on {sorted(replicas().values())}")
+    return load.told("replica killed (-9) under load")
+
+
+def add(service: Service) -> list[str]:
+    service.deploy(1)
+    load = Load(service.url)
+    with load.running("added"):
+        service.deploy(3)
         until_there(3)
         time.sleep(SECONDS)
-        n = len(replicas())
-    return tell(f"1 -> {n} replicas while registering", load, started)
+    return load.told("1 -> 3 replicas while registering")
 
 
-def replace(url: str, folder: Path, port: int) -> list[str]:
-    deploy(document(folder, port, 2))
-    started, load = time.monotonic(), Load(url)
-    before = {pid for pid, _ in replicas()}
+def replace(service: Service) -> list[str]:
+    load, before = Load(service.url), replicas()
     with load.running("replaced"):
-        deploy(document(folder, port, 2, LERENET_LOG_LEVEL="warning"))
+        service.deploy(3, LERENET_LOG_LEVEL="warning")
         time.sleep(SECONDS)
-    after = {pid for pid, _ in replicas()}
+    kept = before.keys() & replicas().keys()
     return [
-        *tell("all replicas replaced, one by one, by a new config file", load, started),
-        *(["not replaced"] if before & after else []),
+        *load.told("all replicas replaced, one by one, by a new config file"),
+        *(f"not replaced: {p}" for p in kept),
     ]
 
 
-def main() -> int:
-    arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.parse_args()
-    os.environ.update(ENVIRONMENT)
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 2, "object_store_memory": 80 << 20})
-    cluster.add_node(num_cpus=2, object_store_memory=80 << 20)
-    ray.init(address=cluster.address, log_to_driver=False, logging_level="ERROR")
-    faults: list[str] = []
+def follow_load(service: Service) -> list[str]:
+    """Replicas come with the load and go with it."""
+    service.deploy(1, most=3)
+    until_there(1)
+    load, started = Load(service.url, n_callers=8), time.monotonic()
+    with load.running("followed"):
+        until_there(3)
+        added = time.monotonic() - started
+        time.sleep(SECONDS)
+    over = time.monotonic()
+    until_there(1)
+    print(f"1 -> 3 replicas {added:.0f} s after 9 callers came, 3 -> 1 {time.monotonic() - over:.0f} s after they went")
+    return load.told("replicas added and taken away by load")
+
+
+@contextmanager
+def two_nodes(folder: Path) -> Iterator[None]:
+    """A cluster of two nodes, each with a folder of its own."""
+    nodes = [node_of(num_cpus=2) | {"env_vars": {FOLDER_OF_NODE: str(folder / name)}} for name in ("a", "b")]
+    cluster = Cluster(initialize_head=True, head_node_args=nodes[0])
     try:
-        with TemporaryDirectory(prefix="lerenet-scaleout-") as name:
-            folder, port = Path(name), free_port()
-            url = f"http://127.0.0.1:{port}"
-            deploy(document(folder, port, 2))
-            httpx.put(f"{url}/support/anchor", **form(*parts(level=200)), timeout=60).raise_for_status()
-            faults += kill_one(url)
-            faults += rescale(url, folder, port)
-            faults += replace(url, folder, port)
-    finally:
+        cluster.add_node(**nodes[1])
+        ray.init(address=cluster.address, log_to_driver=False, logging_level="ERROR")
+        yield
         serve.shutdown()
+    finally:
         ray.shutdown()
         cluster.shutdown()
+
+
+@contextmanager
+def database() -> Iterator[str]:
+    """Address of an empty registry's database on a server of its own."""
+    server = Server(f"torture-scaleout-{os.getpid()}")
+    try:
+        yield make_registry_database(server, "registry")
+    finally:
+        server.remove()
+
+
+def main() -> int:
+    argparse.ArgumentParser(description=__doc__).parse_args()
+    os.environ.update(ENVIRONMENT)
+    faults: list[str] = []
+    with TemporaryDirectory(prefix="lerenet-scaleout-") as name, database() as url, two_nodes(Path(name)):
+        service = Service(free_port(), url)
+        service.deploy(2, on_a_node=1)
+        with client_of(service.url) as client:
+            client.put("/support/anchor", **form(*parts())).raise_for_status()
+        for torment in (share, kill_one, add, replace, follow_load):
+            faults += torment(service)
     for fault in faults:
         print(f"fault: {fault}")
     return 1 if faults else 0

@@ -53,7 +53,10 @@ def scaleout(
     ] = None,
     out: Annotated[Path, typer.Option(dir_okay=False, help="The file.")] = _FILE,
     is_run: Annotated[
-        bool, typer.Option("--run", help="Run it here until SIGINT, on a Ray of its own or RAY_ADDRESS.")
+        bool,
+        typer.Option(
+            "--run", help="Run it until SIGINT: on RAY_ADDRESS, else on this host's Ray, else on one of its own."
+        ),
     ] = False,
 ) -> None:
     """Write the config file that `serve deploy` or `serve run` takes: replicas of the service on a Ray cluster.

@@ -61,6 +61,7 @@ def connected(address: str) -> Iterator[None]:
     except (ConnectionError, ValueError, RuntimeError) as err:
         raise ConfigurationError(f"no Ray cluster at {address!r} ({err}): is `ray start` running there?") from err
     ray.data.DataContext.get_current().enable_progress_bars = False
+    logging.getLogger("ray.data").setLevel(logging.WARNING)  # else its plans stand in the job's own progress
     try:
         yield
     finally:
