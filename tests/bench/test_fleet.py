@@ -174,7 +174,7 @@ def test_encodings_share_a_device_evenly_and_frames_go_first() -> None:
 
 
 def test_a_request_that_is_refused_is_not_answered_warm() -> None:
-    fleet = Fleet(plan(encode_s=100.0, max_queue=1), 20.0, has_sharing=False, is_warm=False)
+    fleet = Fleet(plan(encode_s=100.0, max_queue=1, encodings_at_once=0), 20.0, has_sharing=False, is_warm=False)
     fleet.add_requests()
     fleet.run()
     assert fleet.n_refused > 0 == fleet.answers.n_prompt.sum()

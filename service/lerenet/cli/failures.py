@@ -25,6 +25,8 @@ EXTRAS = {
         "uvicorn",
     ),
     "train": ("matplotlib",),
+    "plan": ("simpy",),
+    "postgres": ("alembic", "psycopg", "psycopg_pool", "sqlalchemy"),
     "ray": ("ray", "yaml"),
 }
 """Modules that come with each extra."""

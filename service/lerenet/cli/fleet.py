@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -29,7 +30,7 @@ def fleet(
     database: Annotated[
         str | None,
         typer.Option(
-            envvar="LERENET_DATABASE_URL", help="Measure this PostgreSQL first, in a table of its own that goes again."
+            help="Measure this PostgreSQL first, ten seconds at its full load, in a table of its own that goes again."
         ),
     ] = None,
     seed: Annotated[int, typer.Option(help="Of all that is drawn.")] = 1,
@@ -56,12 +57,26 @@ def fleet(
         typer.echo(f"simulating: {scenario.__name__.replace('_', ' ')}", err=True)
         courses.append(scenario(plan))
     rows = [row(course) for course in courses]
-    print_table(tuple(rows[0]), [list(each.values()) for each in rows])
+    print_table(*_beside_each_other(rows))
     out.mkdir(parents=True, exist_ok=True)
     document = {"plan": [list(each) for each in plan.rows()], "sums": sums(plan), "scenarios": rows}
     (out / "fleet.json").write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
     plot_courses(plan, courses, out / "fleet.png")
     typer.echo(f"written: {out / 'fleet.json'} and {out / 'fleet.png'}")
+
+
+def _beside_each_other(rows: Sequence[Mapping[str, object]]) -> tuple[Sequence[str], Sequence[Sequence[object]]]:
+    """Columns and rows of a table with a column for each scenario."""
+    columns = ["", *(f"{each['scenario']}: {each['conditions']}" for each in rows)]
+    named = [name for name in rows[0] if name not in ("scenario", "conditions")]
+    return columns, [[name, *(_short(each[name]) for each in rows)] for name in named]
+
+
+def _short(value: object) -> object:
+    """Three digits of a fraction, which is not known better."""
+    if not isinstance(value, float):
+        return value
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
 def _measured() -> dict[str, Any]:

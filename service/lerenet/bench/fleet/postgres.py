@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 CALLERS, WINDOW_S = 8, 3.0
 N_NOTICES = 50
 LARGE_BYTES = 1 << 20
+CONNECT_S = 5
 
 
 def measure_database(url: str) -> dict[str, Any]:
@@ -43,7 +44,7 @@ def measure_database(url: str) -> dict[str, Any]:
                 "database_bytes_per_s": _rate(url, large) * LARGE_BYTES,
                 "notify_s": _notice_s(url),
             }
-    except psycopg.Error as error:
+    except (psycopg.Error, threading.BrokenBarrierError) as error:
         raise ServiceError(f"the database cannot be measured: {type(error).__name__}") from error
 
 
@@ -68,7 +69,12 @@ def _rate(url: str, statement: sql.Composed) -> float:
 
     def call(_: int) -> int:
         n_done = 0
-        with psycopg.connect(url, autocommit=True) as connection, connection.cursor(binary=True) as cursor:
+        try:
+            connection = psycopg.connect(url, autocommit=True, connect_timeout=CONNECT_S)
+        except psycopg.Error:
+            start.abort()  # else those that have a connection would wait for this one for ever
+            raise
+        with connection, connection.cursor(binary=True) as cursor:
             start.wait()
             until = time.monotonic() + WINDOW_S
             while time.monotonic() < until:

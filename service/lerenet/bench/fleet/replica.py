@@ -208,11 +208,19 @@ class Replica:
         if shared.has_sharing:
             yield from self.ask(costs.FIND + costs.ASSESSMENT, plan.prototype_bytes * is_there)
         if not is_there:
-            is_there = yield from self._in_turn(index) if shared.has_sharing else self._make(index)
+            is_there = yield from self._in_turn(index) if shared.has_sharing else self._alone(index)
         if is_there:
             self.on_disk[index] = plan.keeps_disk
             self._hold(index)
         del self.flights[index]
+        return is_there
+
+    def _alone(self, index: int) -> Made:
+        """Without the others; one class after the other all the same."""
+        if self._encoding:
+            yield from self._place(self._encoding)
+        is_there = yield from self._make(index)
+        self._leave()
         return is_there
 
     def _in_turn(self, index: int) -> Made:
