@@ -11,7 +11,7 @@ import httpx
 
 from api.plates import assert_problem, form, image_part, plate_png, register
 from scaleout.cluster import Cluster
-from scaleout.conftest import Deployed
+from scaleout.conftest import ORIGIN, Deployed
 from scaleout.levels import POISON
 
 WITHIN_S = 240.0
@@ -26,6 +26,15 @@ async def test_metrics_are_those_of_every_replica(client: httpx.AsyncClient) -> 
 
 async def test_probes_of_serve_itself_are_left_alone(client: httpx.AsyncClient) -> None:
     assert (await client.get("/-/healthz")).text == "success"
+
+
+async def test_a_page_of_another_origin_is_answered_by_a_replica(client: httpx.AsyncClient) -> None:
+    asked = {"Origin": ORIGIN, "Access-Control-Request-Method": "POST"}
+    preflight = await client.options("/segment", headers=asked)
+
+    assert preflight.status_code == 200
+    assert preflight.headers["access-control-allow-origin"] == ORIGIN
+    assert preflight.headers["x-replica"]
 
 
 async def test_too_many_requests_for_all_replicas_are_refused_as_by_one(
