@@ -13,7 +13,6 @@ from lerenet.scaleout.plan import Plan, ServeConfig
 from lerenet.settings import load_settings
 from scaleout.cluster import Cluster
 
-
 ORIGIN = "https://mes.example"
 
 
