@@ -199,7 +199,7 @@ def test_what_a_proxy_in_front_says_of_the_caller_is_passed_on(ask: Ask, replica
 
 def test_the_proxy_has_the_codes_of_the_service() -> None:
     codes = re.findall(r'"code":"(\w+)"', TEXT)
-    assert len(codes) == 3
+    assert len(codes) == 5
     assert set(codes) <= problem_codes()
 
 

@@ -13,8 +13,6 @@ from lerenet.scaleout.plan import Plan, ServeConfig
 from lerenet.settings import load_settings
 from scaleout.cluster import Cluster
 
-ORIGIN = "https://mes.example"
-
 
 @dataclass(frozen=True)
 class Deployed:
@@ -45,7 +43,6 @@ def cluster() -> Iterator[Cluster]:
 def levels(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """Config of two replicas that find grey levels, on one data folder."""
     environment = {
-        "LERENET_CORS_ORIGINS": ORIGIN,
         "LERENET_DATA_DIR": str(tmp_path_factory.mktemp("data")),
         "LERENET_DEVICE": "cpu",
         "LERENET_STALL_S": "300",  # whatever else this machine does
