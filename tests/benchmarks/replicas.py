@@ -80,7 +80,7 @@ def main() -> None:
     cpus = sorted(os.sched_getaffinity(0))[:2]
     server = Server("replicas")
     with TemporaryDirectory(prefix="lerenet-replicas-") as name, ExitStack() as running:
-        running.callback(server.stop)
+        running.callback(server.remove)
         url = server.make_database("replicas")
         folder = Path(name)
         addresses = [
