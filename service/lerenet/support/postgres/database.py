@@ -24,7 +24,7 @@ SILENCE_S = 6
 STATEMENT_S = 30
 """Longest statement, in seconds: the last blob of a large request, or the wait for another replica's write."""
 
-WAIT_S = 10.0
+WAIT_S = 3.0
 """Longest wait for a connection of the pool, in seconds."""
 
 MAX_CONNECTIONS = 8
