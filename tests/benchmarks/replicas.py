@@ -11,21 +11,18 @@ import os
 import statistics
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import httpx
-
+from api.test_server import wait_until_ready
 from databases import Server
 from lerenet.bench.material import SIDE_PX, as_png, draw_frames, draw_shots, write_frames
 from lerenet.client import Client
 
 NAME = "bench"
 N_CALLERS = 4
-START_S = 120.0
 
 
 @contextmanager
@@ -46,18 +43,6 @@ def replica(cpu: int, folder: Path, url: str, port: int) -> Iterator[str]:
 def on(cpu: int) -> list[str]:
     """The start of a command whose threads all stay on one CPU (util-linux)."""
     return ["taskset", "--cpu-list", str(cpu)]
-
-
-def wait_until_ready(address: str) -> None:
-    until = time.monotonic() + START_S
-    while time.monotonic() < until:
-        try:
-            if httpx.get(f"{address}/readyz").status_code == 200:
-                return
-        except httpx.TransportError:
-            pass
-        time.sleep(0.1)
-    raise TimeoutError(f"{address} is not ready after {START_S:g} s")
 
 
 def frames_per_s(addresses: Sequence[str], cpus: Sequence[int], frames: Path, seconds: float) -> float:

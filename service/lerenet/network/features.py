@@ -33,7 +33,7 @@ class Features:
     def select(self, index: Tensor) -> Features:
         """Gather images along the leading axis: index (P,) int64, repeats allowed; gradients flow.
 
-        Layouts stay. What belongs to a single image is not copied: every pair sees the same memory.
+        Maps come with channels last. What belongs to a single image is not copied: every pair sees the same memory.
         """
         maps = tuple(_gathered(each, index) for each in self.maps)
         return Features(maps, self.size, {name: _gathered(term, index) for name, term in self.shared.items()})
