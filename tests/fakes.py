@@ -52,6 +52,9 @@ class LevelSegmenter:
     def dump(self, encoding: ClassEncoding) -> bytes:
         return dump_encoding(encoding)
 
+    def free_memory(self) -> None:
+        pass
+
     def load(self, data: bytes) -> ClassEncoding:
         return load_encoding(data)
 

@@ -83,11 +83,11 @@ class Settings(BaseSettings):
     precision: Literal["auto", "float32", "bf16"] = Field(
         "auto", description="`auto` is `bf16` on CUDA and `float32` on the CPU."
     )
-    acceleration: Literal["none", "cuda_graphs", "compile"] = Field(
-        "none",
-        description="Of what the network does once per frame: `cuda_graphs` records each shape of batch that keeps"
-        " coming (CUDA only); `compile` is torch.compile: it needs a C++ compiler, and the first frames of each size"
-        " wait for it, half a minute or more.",
+    acceleration: Literal["auto", "none", "cuda_graphs", "compile"] = Field(
+        "auto",
+        description="How the network is run on frames: `cuda_graphs` records each shape of batch that keeps coming, and"
+        " launches it at once (CUDA only; `auto` there); `compile` is torch.compile: it needs a C++ compiler, and the"
+        " first frames of each size wait for it, half a minute or more; `none`, `auto` on the CPU.",
     )
     threads: Count | None = Field(
         None, description="CPU threads of the network; unset: as many as this process may use."

@@ -71,7 +71,7 @@ def running(server: str, folder: Path) -> Iterator[tuple[str, int]]:
     environment = os.environ | {FOLDER: str(folder), "LERENET_WEIGHTS": str(folder / "weights.safetensors")}
     environment |= {
         "LERENET_DATA_DIR": str(folder / f"data-{os.getpid()}-{time.monotonic_ns()}"),
-        "PYTHONPATH": str(TESTS),
+        "PYTHONPATH": os.pathsep.join(filter(None, (str(TESTS), os.environ.get("PYTHONPATH")))),
     }
     command = [sys.executable, *(word.format(port=port) for word in COMMANDS[server])]
     with (folder / f"{server.replace(' ', '-')}.log").open("wb") as log:

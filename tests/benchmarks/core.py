@@ -29,12 +29,12 @@ WAIT_S = 0.005
 
 
 class FrameModel:
-    """The network on the CPU, with one class."""
+    """The network on the device of `LERENET_DEVICE`, with one class."""
 
     def __init__(self, folder: Path | None = None) -> None:
         folder = folder or Path(os.environ[FOLDER])
         keep_freed_memory()
-        self._segmenter = build_engine(load_settings(weights=folder / "weights.safetensors", device="cpu")).segmenter
+        self._segmenter = build_engine(load_settings(weights=folder / "weights.safetensors")).segmenter
         self._class = self._segmenter.load((folder / "class.prototypes").read_bytes())
         rule = json.loads((folder / "rule.json").read_text(encoding="utf-8"))
         self._rule = MaskRule(**rule | {"confidence": Confidence(*rule["confidence"])})

@@ -1,21 +1,22 @@
 """The network by itself, on tensors that are ready: what no service around it can beat.
 
-It has all that the service has: folded batch norms, the same layout and threads, and memory that is kept.
+It has all that the service has: folded batch norms, the same layout and threads, recorded graphs, memory that is kept.
 """
 
 from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
 from torch.nn import functional
 
+from lerenet.inference.acceleration import accelerated, settled_acceleration
 from lerenet.inference.runner import Precision, settled_precision
 from lerenet.inference.segmenter import Segmenter
-from lerenet.network import SupportEncoding, foreground_logit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from lerenet.imaging import Image, Shot
-    from lerenet.network import LERENet
+    from lerenet.inference.acceleration import Calls
+    from lerenet.network import LERENet, SupportEncoding
 
 
 class Spent(NamedTuple):
@@ -70,19 +72,23 @@ class BareNetwork:
         padding = (0, -pixels.shape[3] % multiple, 0, -pixels.shape[2] % multiple)
         return functional.pad(pixels, padding, mode="replicate").contiguous(memory_format=self.layout)
 
+    @cached_property
+    def _calls(self) -> Calls:
+        return accelerated(self.network, settled_acceleration("auto", self.device))
+
     @torch.inference_mode()
     def spend(self, images: Tensor, n_rounds: int) -> list[Spent]:
         """Runs a batch some times with every class on every image, and says what a frame took in each."""
         n_images, n_classes = len(images), len(self.encodings)
-        stacked = SupportEncoding.stack([each for each in self.encodings for _ in range(n_images)])
+        encodings = [each for each in self.encodings for _ in range(n_images)]
         index = torch.arange(n_images, device=self.device).repeat(n_classes) if n_classes > 1 else None
         is_bf16 = settled_precision(self.precision, self.device) == "bf16"
         spent = []
         for _ in range(n_rounds):
             wall_s, cpu_s = time.perf_counter(), time.process_time()
             with torch.autocast(self.device.type, torch.bfloat16, enabled=is_bf16):
-                logits = self.network.segment(self.network.features(images), stacked, index)
-            foreground_logit(logits.float()).amax().item()  # waits for the device
+                logits = self._calls.logits(self._calls.features(images), encodings, index)
+            logits.amax().item()  # waits for the device
             spent.append(Spent((time.perf_counter() - wall_s) / n_images, (time.process_time() - cpu_s) / n_images))
         return spent
 

@@ -1,153 +1,160 @@
-"""Ways to run the query's shared part faster than operation by operation. All are off unless the settings ask."""
+"""Ways to run the network faster than operation by operation, in inference mode; elsewhere it runs as it is."""
 
 from __future__ import annotations
 
-from collections import Counter, OrderedDict
-from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import torch
-from torch.nn import functional
 
-from lerenet.network import Features
+from lerenet.inference.recordings import CudaRecorder, Recordings
+from lerenet.network import Features, SupportEncoding, foreground_logit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from torch import Tensor
 
-Acceleration = Literal["none", "cuda_graphs", "compile"]
+    from lerenet.inference.protocol import FewShotNetwork
+    from lerenet.inference.recordings import Record, Size, Tensors
 
-BUCKETS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
-"""Sizes of batches that graphs are recorded for; a batch in between is filled up, by a half at most."""
+Acceleration = Literal["auto", "none", "cuda_graphs", "compile"]
 
-SEEN_BEFORE = 3
-"""A graph is recorded when its shape has come so often: recording costs as much as some batches."""
+MAX_RECORDED_PIXELS = 1 << 21
+"""Of a batch at the working scale: with more, the device is busy for longer than its launches take."""
 
-MAX_SEEN = 1_000
-"""Shapes that are counted; whoever sends frames chooses their sizes."""
-
-MAX_GRAPHS = 16
-"""Graphs that are kept; each holds the memory of its inputs and outputs."""
+_IMAGES, _MAP, _CLASS, _INDEX, _LOGITS = "images", "map_", "class_", "index", "logits"
 
 
-class Graph(Protocol):
-    """A recorded run: what it wrote and reads stays in one place."""
+class Calls(Protocol):
+    """The two calls of a network that segmenting an image takes."""
 
-    @property
-    def images(self) -> Tensor:
-        """Where it reads its images from."""
+    def features(self, images: Tensor) -> Features:
+        """Features of images (B, 3, H, W) float32 in [0, 1]."""
 
-    @property
-    def features(self) -> Features:
-        """Where it writes."""
+    def logits(self, features: Features, encodings: Sequence[SupportEncoding], index: Tensor | None) -> Tensor:
+        """Foreground logits (P, H, W) float32 of P encodings of one signature.
 
-    def replay(self) -> None:
-        """Runs again."""
+        Args:
+            features: Of B images.
+            encodings: Of P classes.
+            index: (P,) int64, the image of each; None when pair p is image p.
+        """
 
-
-class CudaGraph(NamedTuple):
-    """A graph on a CUDA device."""
-
-    images: Tensor
-    features: Features
-    graph: torch.cuda.CUDAGraph
-
-    def replay(self) -> None:
-        """Runs again, with a single launch."""
-        self.graph.replay()
-
-    @classmethod
-    def recorded(cls, extract: Callable[[Tensor], Features], images: Tensor) -> CudaGraph:
-        """Records `extract` on images of this shape; it has run on the device before."""
-        images = images.clone(memory_format=torch.preserve_format)
-        graph = torch.cuda.CUDAGraph()
-        # cached casts of weights would be freed when recording ends, and the graph would read them for ever
-        autocast = torch.autocast(
-            "cuda", torch.bfloat16, enabled=torch.is_autocast_enabled("cuda"), cache_enabled=False
-        )
-        with autocast, torch.cuda.graph(graph):
-            features = extract(images)
-        return cls(images, features, graph)
+    def forget(self) -> None:
+        """Lets go of device memory that is only held for speed."""
 
 
-class GraphedFeatures:
-    """Features by replaying graphs, one for each shape that comes again and again; other shapes run as they are.
+def settled_acceleration(how: Acceleration, device: torch.device) -> Literal["none", "cuda_graphs", "compile"]:
+    """What `auto` means on a device: `cuda_graphs` on CUDA and `none` elsewhere."""
+    if how != "auto":
+        return how
+    return "cuda_graphs" if device.type == "cuda" else "none"
 
-    What comes back are copies: a replay overwrites what the one before wrote.
+
+def accelerated(network: FewShotNetwork, how: Literal["none", "cuda_graphs", "compile"]) -> Calls:
+    """The network's calls, or what does the same faster.
 
     Args:
-        extract: Images (B, 3, H, W) to features; treats each image by itself.
-        record: Makes a graph of it for images of one shape.
-    """
-
-    def __init__(
-        self,
-        extract: Callable[[Tensor], Features],
-        record: Callable[[Callable[[Tensor], Features], Tensor], Graph] = CudaGraph.recorded,
-    ) -> None:
-        self._extract = extract
-        self._record = record
-        self._seen: Counter[torch.Size] = Counter()
-        self._graphs: OrderedDict[torch.Size, Graph] = OrderedDict()
-
-    def __call__(self, images: Tensor) -> Features:
-        """Features of images (B, 3, H, W)."""
-        n_images = len(images)
-        if n_images > BUCKETS[-1]:
-            return self._extract(images)
-        filled = _filled(images)
-        graph = self._graph(filled)
-        if graph is None:
-            return self._extract(images)
-        graph.images.copy_(filled)
-        graph.replay()
-        return _copied(graph.features, n_images)
-
-    def _graph(self, images: Tensor) -> Graph | None:
-        shape = images.shape
-        if shape not in self._graphs:
-            if len(self._seen) >= MAX_SEEN:
-                self._seen.clear()
-            self._seen[shape] += 1
-            if self._seen[shape] <= SEEN_BEFORE:
-                return None
-            self._graphs[shape] = self._record(self._extract, images)
-            if len(self._graphs) > MAX_GRAPHS:
-                forgotten, _ = self._graphs.popitem(last=False)
-                self._seen.pop(forgotten, None)
-        self._graphs.move_to_end(shape)
-        return self._graphs[shape]
-
-
-def accelerated(extract: Callable[[Tensor], Features], how: Acceleration) -> Callable[[Tensor], Features]:
-    """`extract`, or what does the same faster in inference mode; where gradients may be wanted it runs as it is.
-
-    Args:
-        extract: Images (B, 3, H, W) to features.
+        network: In eval mode.
         how: `cuda_graphs` needs a CUDA device; `compile` needs a C++ compiler, and takes half a minute or more for each
             of the first shapes.
     """
-    if how == "none":
-        return extract
-    faster = GraphedFeatures(extract) if how == "cuda_graphs" else torch.compile(extract)
-
-    def chosen(images: Tensor) -> Features:
-        return faster(images) if torch.is_inference_mode_enabled() else extract(images)
-
-    return chosen
+    if how == "cuda_graphs":
+        return RecordedCalls(network)
+    return PlainCalls(network, torch.compile(network.features) if how == "compile" else network.features)
 
 
-def _filled(images: Tensor) -> Tensor:
-    bucket = next(size for size in BUCKETS if size >= len(images))
-    missing = bucket - len(images)
-    if not missing:
-        return images
-    return functional.pad(images, (0, 0, 0, 0, 0, 0, 0, missing)).contiguous(memory_format=torch.channels_last)
+class PlainCalls:
+    """Operation by operation.
+
+    Args:
+        network: What is run.
+        extract: In inference mode instead of the network's `features`.
+    """
+
+    def __init__(self, network: FewShotNetwork, extract: Callable[[Tensor], Features]) -> None:
+        self._network = network
+        self._extract = extract
+
+    def features(self, images: Tensor) -> Features:
+        """See `Calls`."""
+        return self._extract(images) if torch.is_inference_mode_enabled() else self._network.features(images)
+
+    def logits(self, features: Features, encodings: Sequence[SupportEncoding], index: Tensor | None) -> Tensor:
+        """See `Calls`."""
+        return foreground_logit(self._network.segment(features, SupportEncoding.stack(encodings), index).float())
+
+    def forget(self) -> None:
+        """Nothing is held."""
 
 
-def _copied(features: Features, n_images: int) -> Features:
-    maps = tuple(level[:n_images].clone(memory_format=torch.preserve_format) for level in features.maps)
-    shared = {
-        name: term[:n_images].clone(memory_format=torch.preserve_format) for name, term in features.shared.items()
-    }
-    return Features(maps, features.size, shared)
+class RecordedCalls:
+    """By recordings of shapes that keep coming: some hundred launches become one.
+
+    Where a batch asks for the classes of the one before, as the frames of a line do, no prototype is copied.
+
+    Args:
+        network: What is run.
+        record: Makes recordings.
+    """
+
+    def __init__(self, network: FewShotNetwork, record: Record | None = None) -> None:
+        record = record or CudaRecorder()
+        self._network = network
+        self._plain = PlainCalls(network, network.features)
+        self._images = Recordings(self._run_images, record)
+        self._pairs = Recordings(self._run_pairs, record)
+
+    def features(self, images: Tensor) -> Features:
+        """See `Calls`."""
+        inputs, size = {_IMAGES: images}, (images.shape[-2], images.shape[-1])
+        player = self._images.find(inputs, size) if _is_recorded(len(images), size) else None
+        if player is None:
+            return self._plain.features(images)
+        player.write(inputs)
+        return _unnamed(player.play(len(images)), size)
+
+    def logits(self, features: Features, encodings: Sequence[SupportEncoding], index: Tensor | None) -> Tensor:
+        """See `Calls`."""
+        queries = _named(features) | ({} if index is None else {_INDEX: index})
+        player = None
+        if _is_recorded(len(encodings), features.size):
+            alike = _classes([encodings[0]] * len(encodings))  # of the same shapes, and without a copy
+            player = self._pairs.find(queries | alike, features.size)
+        if player is None:
+            return self._plain.logits(features, encodings, index)
+        player.write(queries)
+        player.write_of(encodings, lambda: _classes(encodings))
+        return player.play(len(encodings))[_LOGITS]
+
+    def forget(self) -> None:
+        """See `Calls`."""
+        self._images.forget()
+        self._pairs.forget()
+
+    def _run_images(self, inputs: Tensors, size: Size) -> Tensors:
+        return _named(self._network.features(inputs[_IMAGES]))
+
+    def _run_pairs(self, inputs: Tensors, size: Size) -> Tensors:
+        classes = {name.removeprefix(_CLASS): each for name, each in inputs.items() if name.startswith(_CLASS)}
+        queries = {name: each for name, each in inputs.items() if not name.startswith((_CLASS, _INDEX))}
+        logits = self._network.segment(_unnamed(queries, size), SupportEncoding(classes), inputs.get(_INDEX))
+        return {_LOGITS: foreground_logit(logits.float())}
+
+
+def _is_recorded(n_rows: int, size: Size) -> bool:
+    """Whether a batch gains from one launch instead of many."""
+    return torch.is_inference_mode_enabled() and n_rows * size[0] * size[1] <= MAX_RECORDED_PIXELS
+
+
+def _named(features: Features) -> dict[str, Tensor]:
+    return {f"{_MAP}{level}": each for level, each in enumerate(features.maps)} | dict(features.shared)
+
+
+def _unnamed(tensors: Tensors, size: Size) -> Features:
+    maps = tuple(each for name, each in tensors.items() if name.startswith(_MAP))
+    return Features(maps, size, {name: each for name, each in tensors.items() if not name.startswith(_MAP)})
+
+
+def _classes(encodings: Sequence[SupportEncoding]) -> dict[str, Tensor]:
+    return {f"{_CLASS}{name}": each for name, each in SupportEncoding.stack(encodings).tensors.items()}

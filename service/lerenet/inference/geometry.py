@@ -18,6 +18,8 @@ from torch.nn import functional as F
 from lerenet.inference.tiles import pad_up
 
 if TYPE_CHECKING:
+    from collections.abc import Hashable
+
     from numpy.typing import NDArray
     from torch import Tensor
 
@@ -78,22 +80,27 @@ class Crop:
         window[:h, w:] = inside[:, -1:]
         window[h:] = window[h - 1]
 
+    @property
+    def kind(self) -> Hashable:
+        """Crops of one kind are seen in the same way."""
+        return self._shape, self._margins, self.size, self.ratio
+
     def seen(self, pixels: Tensor) -> Tensor:
-        """What the network sees of these pixels, averaged down by an antialiased bilinear filter on their device.
+        """What the network sees of crops of this kind, averaged down by an antialiased bilinear filter on their device.
 
         Args:
-            pixels: (n_bytes,) uint8, as `copy_to` writes them.
+            pixels: (k * n_bytes,) uint8 of k crops, each as `copy_to` writes them.
 
         Returns:
-            (1, h, w) or (3, h, w) float32 in [0, 1].
+            (k, 1, h, w) or (k, 3, h, w) float32 in [0, 1].
         """
         tile, (above, left), below = self.tile, self._margins, self._reach
-        planes = pixels.view(self._shape).float().div_(255)
-        planes = (planes[None] if planes.ndim == 2 else planes.permute(2, 0, 1))[None]
+        planes = pixels.view(-1, *self._shape).float().div_(255)
+        planes = planes[:, None] if planes.ndim == 3 else planes.permute(0, 3, 1, 2)
         if self.ratio > 1:
             small = (tile.height + above + below, tile.width + left + below)
             planes = F.interpolate(planes, size=small, mode="bilinear", align_corners=False, antialias=True)
-        return planes[0, :, above : above + tile.height, left : left + tile.width]
+        return planes[..., above : above + tile.height, left : left + tile.width]
 
     @property
     def _reach(self) -> int:

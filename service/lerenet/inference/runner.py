@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 import torch
 from torch import Tensor
 
-from lerenet.inference.acceleration import Acceleration, accelerated
+from lerenet.inference.acceleration import Acceleration, accelerated, settled_acceleration
 from lerenet.inference.upload import Upload
-from lerenet.network import Features, SupportEncoding, foreground_logit
+from lerenet.network import Features, SupportEncoding
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
@@ -43,7 +43,7 @@ class NetworkRunner:
         precision: See `settled_precision`.
         max_batch_pixels: Pixels that go through the network at once.
         on_progress: Called after each run of the network.
-        acceleration: Of the part that comes once per image; see `accelerated`.
+        acceleration: See `accelerated`.
     """
 
     def __init__(
@@ -54,10 +54,10 @@ class NetworkRunner:
         precision: Precision,
         max_batch_pixels: int,
         on_progress: Callable[[], None],
-        acceleration: Acceleration = "none",
+        acceleration: Acceleration = "auto",
     ) -> None:
         self._network = network
-        self._features = accelerated(network.features, acceleration)
+        self._calls = accelerated(network, settled_acceleration(acceleration, device))
         self._device = device
         self._is_bf16 = settled_precision(precision, device) == "bf16"
         self._max_batch_pixels = max_batch_pixels
@@ -71,7 +71,7 @@ class NetworkRunner:
     def features_of(self, upload: Upload) -> Features:
         """Features of one batch of crops."""
         with self._autocast():
-            features = self._features(upload.images(self._device))
+            features = self._calls.features(upload.images(self._device))
         self._on_progress()
         return features
 
@@ -88,9 +88,13 @@ class NetworkRunner:
         # With every image once and in order nothing needs to be gathered, which saves a copy of all features.
         index = None if list(images) == list(range(len(features))) else self._index(images)
         with self._autocast():
-            logits = self._network.segment(features, SupportEncoding.stack(encodings).to(self._device), index)
+            logits = self._calls.logits(features, encodings, index)
         self._on_progress()
-        return foreground_logit(logits.float())
+        return logits
+
+    def forget(self) -> None:
+        """Lets go of device memory that is only held for speed."""
+        self._calls.forget()
 
     def batches(
         self, items: Sequence[Item], size: tuple[int, int], max_pixels: int | None = None

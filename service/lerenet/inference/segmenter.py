@@ -12,6 +12,7 @@ from lerenet.inference.assessment import Assessment, RegionTally
 from lerenet.inference.blending import BlendedMap
 from lerenet.inference.confidence import PLAIN, Confidence
 from lerenet.inference.crops import SUPPORT_SIDE_PX
+from lerenet.inference.device import free_memory
 from lerenet.inference.encodings import ClassEncoding, dump_encoding, load_encoding
 from lerenet.inference.fitting import Fitting, add_correction, correction
 from lerenet.inference.geometry import ratio_of, to_probability, working_size
@@ -55,7 +56,7 @@ class Segmenter:
         max_batch_pixels: Pixels, at the working scale, that go through the network at once.
         ladder: Working scales to choose from.
         on_progress: Called after each run of the network, many times in a long call: a sign of life.
-        acceleration: Of what the network does once per image; see `accelerated`.
+        acceleration: How the network is run on images; see `accelerated`.
     """
 
     def __init__(
@@ -70,7 +71,7 @@ class Segmenter:
         max_batch_pixels: int = MAX_BATCH_PIXELS,
         ladder: Sequence[float] = LADDER,
         on_progress: Callable[[], None] = lambda: None,
-        acceleration: Acceleration = "none",
+        acceleration: Acceleration = "auto",
     ) -> None:
         if isinstance(network, nn.Module) and any(
             m.training for m in network.modules() if isinstance(m, nn.BatchNorm2d)
@@ -161,6 +162,11 @@ class Segmenter:
         """
         loaded = load_encoding(data)
         return ClassEncoding(loaded.scale, loaded.encoding.to(self._device))
+
+    def free_memory(self) -> None:
+        """Gives the device back what is only held for speed, after its memory ran out."""
+        self._runner.forget()
+        free_memory()
 
     # -- images
 

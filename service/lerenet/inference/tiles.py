@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -84,6 +84,7 @@ class TileGrid:
         )
 
 
+@lru_cache(maxsize=256)  # a camera's frames are all cut alike
 def cut_frame(
     size: tuple[int, int], *, tile_px: int = TILE_PX, overlap_px: int = OVERLAP_PX, multiple: int
 ) -> TileGrid:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 import torch
@@ -41,11 +42,14 @@ class Upload:
 
     def images(self, device: torch.device) -> Tensor:
         """What the network sees: (B, 3, h, w) float32 RGB in [0, 1], channels innermost; a grey image three times."""
-        pixels, start = self.pixels.to(device, non_blocking=True), 0
+        pixels, start, done = self.pixels.to(device, non_blocking=True), 0, 0
         images = torch.empty(
             (len(self.crops), 3, *self.crops[0].size), device=device, memory_format=torch.channels_last
         )
-        for image, crop in zip(images, self.crops, strict=True):
-            image.copy_(crop.seen(pixels[start : start + crop.n_bytes]))
-            start += crop.n_bytes
+        # crops of one kind, as the frames of a camera are, take as many operations together as one would alone
+        for _, alike in groupby(self.crops, key=lambda crop: crop.kind):
+            crops = list(alike)
+            n_bytes = len(crops) * crops[0].n_bytes
+            images[done : done + len(crops)] = crops[0].seen(pixels[start : start + n_bytes])
+            start, done = start + n_bytes, done + len(crops)
         return images

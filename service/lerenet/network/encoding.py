@@ -47,8 +47,11 @@ class SupportEncoding:
 
     @staticmethod
     def stack(encodings: Sequence[SupportEncoding]) -> SupportEncoding:
-        """Join classes along the leading axis; all from one network."""
-        names = encodings[0].tensors
+        """Join classes along the leading axis; all from one network. The same single class again is not copied."""
+        first, names = encodings[0], encodings[0].tensors
+        if len(first) == 1 and all(each is first for each in encodings):
+            rows = len(encodings)
+            return SupportEncoding({name: each.expand(rows, *each.shape[1:]) for name, each in names.items()})
         return SupportEncoding({name: torch.cat([e.tensors[name] for e in encodings]) for name in names})
 
     def numpy(self) -> dict[str, NDArray[Any]]:

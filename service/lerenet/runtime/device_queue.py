@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from lerenet.inference.batcher import Batcher
-from lerenet.inference.device import free_memory, is_device_lost, is_out_of_memory
+from lerenet.inference.device import is_device_lost, is_out_of_memory
 from lerenet.inference.outstanding import Outstanding
 from lerenet.observability import Metrics, note_stage
 
@@ -151,7 +151,7 @@ class DeviceQueue:
 
     def _free_memory(self) -> None:
         self._metrics.count_out_of_memory()
-        free_memory()
+        self._segmenter.free_memory()
 
 
 def _map_pixels(job: SegmentationJob) -> int:

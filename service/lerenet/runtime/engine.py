@@ -57,6 +57,9 @@ class RunsTheNetwork(Protocol):
     def load(self, data: bytes) -> ClassEncoding:
         """Back from `dump`."""
 
+    def free_memory(self) -> None:
+        """Gives the device back what is only held for speed, after its memory ran out."""
+
 
 class Heartbeat:
     """Carries signs of life out of a long run on the device to whoever listens, once somebody does."""
@@ -116,7 +119,7 @@ def build_engine(settings: Settings) -> Engine:
     heartbeat = Heartbeat()
     if settings.acceleration == "cuda_graphs" and device.type != "cuda":
         raise ConfigurationError(
-            f"acceleration cuda_graphs needs a CUDA device, and this is {device}: use none or compile"
+            f"acceleration cuda_graphs needs a CUDA device, and this is {device}: use auto, none or compile"
         )
     segmenter = Segmenter(
         network,
