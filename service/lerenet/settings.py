@@ -80,8 +80,8 @@ class Settings(BaseSettings):
     )
 
     device: str = Field("auto", description="`auto` (CUDA where there is one), `cuda`, `cuda:1`, or `cpu`.")
-    precision: Literal["auto", "float32", "bf16"] = Field(
-        "auto", description="`auto` is `bf16` on CUDA and `float32` on the CPU."
+    precision: Literal["auto", "float32", "tf32", "bf16"] = Field(
+        "auto", description="Of the network; `auto` is `tf32` on CUDA and `float32` on the CPU, which has no `tf32`."
     )
     acceleration: Literal["auto", "none", "cuda_graphs", "compile"] = Field(
         "auto",

@@ -15,7 +15,7 @@ import torch
 from torch.nn import functional
 
 from lerenet.inference.acceleration import accelerated, settled_acceleration
-from lerenet.inference.runner import Precision, settled_precision
+from lerenet.inference.precision import Precision, numerics, settled_precision
 from lerenet.inference.segmenter import Segmenter
 
 if TYPE_CHECKING:
@@ -82,11 +82,11 @@ class BareNetwork:
         n_images, n_classes = len(images), len(self.encodings)
         encodings = [each for each in self.encodings for _ in range(n_images)]
         index = torch.arange(n_images, device=self.device).repeat(n_classes) if n_classes > 1 else None
-        is_bf16 = settled_precision(self.precision, self.device) == "bf16"
+        precision = settled_precision(self.precision, self.device)
         spent = []
         for _ in range(n_rounds):
             wall_s, cpu_s = time.perf_counter(), time.process_time()
-            with torch.autocast(self.device.type, torch.bfloat16, enabled=is_bf16):
+            with numerics(precision, self.device):
                 logits = self._calls.logits(self._calls.features(images), encodings, index)
             logits.amax().item()  # waits for the device
             spent.append(Spent((time.perf_counter() - wall_s) / n_images, (time.process_time() - cpu_s) / n_images))

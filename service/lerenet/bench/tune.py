@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from lerenet.bench.bare import BareNetwork
-    from lerenet.inference.runner import Precision
+    from lerenet.inference.precision import Precision
 
 BATCH = 4
 LAYOUTS = {"channels last": torch.channels_last, "channels first": torch.contiguous_format}
@@ -29,7 +29,7 @@ class Trial:
 
     Attributes:
         threads: CPU threads of the network.
-        precision: `float32` or `bf16`.
+        precision: `float32`, `tf32` or `bf16`.
         layout: Of tensors; the service uses channels last.
         single_ms: A frame by itself, in milliseconds.
         batched_ms: A frame in a batch of 4, in milliseconds.
@@ -88,7 +88,7 @@ def recommend(trials: Sequence[Trial]) -> dict[str, str]:
 
 
 def _precisions(device: torch.device) -> tuple[Precision, ...]:
-    return ("bf16", "float32") if device.type == "cuda" else ("float32", "bf16")
+    return ("tf32", "float32", "bf16") if device.type == "cuda" else ("float32", "bf16")
 
 
 def _by_halves(most: int) -> list[int]:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import torch
 
     from lerenet.evaluation.evaluate import Step
-    from lerenet.inference.runner import Precision
+    from lerenet.inference.precision import Precision
     from lerenet.network import LERENet
 
 
@@ -33,7 +33,7 @@ class ChosenWeights:
     """
 
     def __init__(self, path: Path | None, device: str, precision: str = "auto") -> None:
-        from lerenet.inference.runner import Precision
+        from lerenet.inference.precision import Precision
         from lerenet.network.weights import shipped_weights
 
         if precision not in get_args(Precision):
@@ -59,7 +59,7 @@ class ChosenWeights:
     @property
     def conditions(self) -> dict[str, str]:
         """For the report."""
-        from lerenet.inference.runner import settled_precision
+        from lerenet.inference.precision import settled_precision
         from lerenet.network.weights import weights_digest
 
         return {

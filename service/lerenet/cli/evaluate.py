@@ -61,7 +61,7 @@ def evaluate(
     ] = None,
     weights: Weights = None,
     device: Device = "auto",
-    precision: Annotated[str, typer.Option(help="`auto`, `float32` or `bf16`.")] = "auto",
+    precision: Annotated[str, typer.Option(help="`auto`, `float32`, `tf32` or `bf16`.")] = "auto",
     note: Annotated[str, typer.Option(help="What the numbers are for, such as tuning or final.")] = "",
     out: Annotated[
         Path | None,

@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from lerenet.datasets.folder import DefectClass
     from lerenet.evaluation.comparison_training import TrialOutcome
     from lerenet.evaluation.evaluate import Step
+    from lerenet.inference.precision import Precision
     from lerenet.inference.protocol import FewShotNetwork
-    from lerenet.inference.runner import Precision
 
 SHIPPED = f"{OURS} as shipped"
 METAL = PEERS[0]

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from lerenet.datasets.folder import DefectClass
     from lerenet.evaluation.evaluate import Step
     from lerenet.evaluation.protocol import EvaluationConfig
+    from lerenet.inference.precision import Precision
     from lerenet.inference.protocol import FewShotNetwork
-    from lerenet.inference.runner import Precision
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     import torch
 
     from lerenet.evaluation.measurement import ShotSegmenter
+    from lerenet.inference.precision import Precision
     from lerenet.inference.protocol import FewShotNetwork
-    from lerenet.inference.runner import Precision
     from lerenet.network import LERENet
 
 OURS, POOLED, MATCHING, SELF_SUPPORT = "LERENet", "pooled prototypes", "dense matching", "self-support"

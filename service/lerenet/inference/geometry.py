@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -45,7 +46,7 @@ def working_size(size: tuple[int, int], ratio: int, multiple: int) -> tuple[int,
     return height, width
 
 
-@dataclass(frozen=True, eq=False, slots=True)
+@dataclass(frozen=True, eq=False)
 class Crop:
     """A window of an image at a working scale.
 
@@ -64,7 +65,7 @@ class Crop:
         """(h, w) at the working scale."""
         return self.tile.height, self.tile.width
 
-    @property
+    @cached_property
     def n_bytes(self) -> int:
         """Bytes of the pixels that it needs of its image."""
         return math.prod(self._shape)
@@ -107,12 +108,12 @@ class Crop:
         """How far the filter of a pixel reaches beyond it, in working pixels."""
         return 1 if self.ratio > 1 else 0
 
-    @property
+    @cached_property
     def _margins(self) -> tuple[int, int]:
         """Working pixels above and to the left of the tile that its filter needs."""
         return min(self._reach, self.tile.top), min(self._reach, self.tile.left)
 
-    @property
+    @cached_property
     def _window(self) -> tuple[tuple[int, int], tuple[int, int]]:
         """First and last row, first and last column of the original pixels that it needs, the last ones excluded."""
         tile, reach, ratio = self.tile, self._reach, self.ratio
@@ -120,7 +121,7 @@ class Crop:
         rows = ((tile.top - above) * ratio, (tile.bottom + reach) * ratio)
         return rows, ((tile.left - left) * ratio, (tile.right + reach) * ratio)
 
-    @property
+    @cached_property
     def _shape(self) -> tuple[int, ...]:
         (top, bottom), (left, right) = self._window
         return (bottom - top, right - left, *self.image.shape[2:])

@@ -10,7 +10,7 @@ import torch
 
 from lerenet.inference.frame_means import FrameMeans
 from lerenet.inference.geometry import enlarge, to_probability
-from lerenet.inference.runner import grouped, signature
+from lerenet.inference.runner import grouped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -88,7 +88,7 @@ class Mapmaker:
             for place, look in enumerate(looks)
             for own, encoding in zip(look.maps, look.encodings, strict=True)
         ]
-        for alike in grouped(pairs, lambda pair: signature(pair.encoding)):
+        for alike in grouped(pairs, lambda pair: pair.encoding.signature):
             for part in self._runner.batches(alike, features.size):
                 logits = self._runner.logits(features, [pair.encoding for pair in part], [pair.image for pair in part])
                 self._write(part, logits)

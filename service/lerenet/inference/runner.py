@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import torch
 from torch import Tensor
 
 from lerenet.inference.acceleration import Acceleration, accelerated, settled_acceleration
+from lerenet.inference.precision import numerics, settled_precision
 from lerenet.inference.upload import Upload
 from lerenet.network import Features, SupportEncoding
 
@@ -16,17 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 
     from lerenet.inference.geometry import Crop
+    from lerenet.inference.precision import Precision
     from lerenet.inference.protocol import FewShotNetwork
-
-Precision = Literal["auto", "float32", "bf16"]
-
-
-def settled_precision(precision: Precision, device: torch.device) -> Literal["float32", "bf16"]:
-    """What `auto` means on a device: `bf16` on CUDA and `float32` elsewhere."""
-    if precision != "auto":
-        return precision
-    return "bf16" if device.type == "cuda" else "float32"
-
 
 Item = TypeVar("Item")
 
@@ -59,7 +51,7 @@ class NetworkRunner:
         self._network = network
         self._calls = accelerated(network, settled_acceleration(acceleration, device))
         self._device = device
-        self._is_bf16 = settled_precision(precision, device) == "bf16"
+        self._precision = settled_precision(precision, device)
         self._max_batch_pixels = max_batch_pixels
         self._on_progress = on_progress
 
@@ -70,7 +62,7 @@ class NetworkRunner:
 
     def features_of(self, upload: Upload) -> Features:
         """Features of one batch of crops."""
-        with self._autocast():
+        with self._numerics():
             features = self._calls.features(upload.images(self._device))
         self._on_progress()
         return features
@@ -79,7 +71,7 @@ class NetworkRunner:
         self, features: Features, masks: Tensor, normals: Features | None, shots: Sequence[int]
     ) -> SupportEncoding:
         """Encoding, float32, of one class from some of M support images, with masks (M, h, w) in {0, 1, 255}."""
-        with self._autocast():
+        with self._numerics():
             encoding = self._network.summarise(features, masks, self._index(shots)[None], normals)
         return SupportEncoding({name: tensor.float() for name, tensor in encoding.tensors.items()})
 
@@ -87,7 +79,7 @@ class NetworkRunner:
         """Foreground logits (P, H, W) float32 of P encodings of one signature, each with its image of the features."""
         # With every image once and in order nothing needs to be gathered, which saves a copy of all features.
         index = None if list(images) == list(range(len(features))) else self._index(images)
-        with self._autocast():
+        with self._numerics():
             logits = self._calls.logits(features, encodings, index)
         self._on_progress()
         return logits
@@ -107,8 +99,8 @@ class NetworkRunner:
     def _index(self, places: Sequence[int]) -> Tensor:
         return torch.tensor(places, dtype=torch.int64, device=self._device)
 
-    def _autocast(self) -> torch.autocast:
-        return torch.autocast(self._device.type, torch.bfloat16, enabled=self._is_bf16)
+    def _numerics(self) -> torch.autocast:
+        return numerics(self._precision, self._device)
 
 
 def grouped(items: Iterable[Item], key: Callable[[Item], Hashable]) -> list[list[Item]]:
@@ -117,11 +109,6 @@ def grouped(items: Iterable[Item], key: Callable[[Item], Hashable]) -> list[list
     for item in items:
         groups[key(item)].append(item)
     return list(groups.values())
-
-
-def signature(encoding: SupportEncoding) -> Hashable:
-    """Encodings of equal signature can be stacked."""
-    return tuple((name, tuple(tensor.shape)) for name, tensor in sorted(encoding.tensors.items()))
 
 
 def _join(parts: Sequence[Features]) -> Features:

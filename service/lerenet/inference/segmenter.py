@@ -18,7 +18,8 @@ from lerenet.inference.fitting import Fitting, add_correction, correction
 from lerenet.inference.geometry import ratio_of, to_probability, working_size
 from lerenet.inference.jobs import PreparedJobs, SegmentationJob, looks_of
 from lerenet.inference.mapmaker import Mapmaker
-from lerenet.inference.runner import MAX_BATCH_PIXELS, NetworkRunner, Precision, grouped
+from lerenet.inference.precision import Precision
+from lerenet.inference.runner import MAX_BATCH_PIXELS, NetworkRunner, grouped
 from lerenet.inference.scale import LADDER, choose_scale
 from lerenet.inference.support_view import SupportView, view_support
 from lerenet.inference.tiles import OVERLAP_PX, TILE_PX, cut_frame
@@ -49,7 +50,7 @@ class Segmenter:
     Args:
         network: On `device`, in eval mode; it is only read.
         device: Where the network is.
-        precision: `auto` is `bf16` on CUDA and `float32` elsewhere.
+        precision: See `settled_precision`.
         tile_px: Longest side of a tile, at the working scale.
         overlap_px: Least overlap of tiles, at the working scale.
         support_side_px: Longest side of a support image, at the working scale; larger ones are cropped.

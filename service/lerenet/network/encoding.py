@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from types import MappingProxyType
 from typing import Any
 
@@ -28,6 +29,11 @@ class SupportEncoding:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "tensors", MappingProxyType(dict(self.tensors)))
+
+    @cached_property
+    def signature(self) -> Hashable:
+        """Encodings of equal signature can be stacked."""
+        return tuple((name, tuple(tensor.shape)) for name, tensor in sorted(self.tensors.items()))
 
     def __len__(self) -> int:
         return len(next(iter(self.tensors.values())))

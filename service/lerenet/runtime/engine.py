@@ -10,7 +10,8 @@ import torch
 
 from lerenet.errors import ConfigurationError
 from lerenet.inference.device import choose_device
-from lerenet.inference.runner import MAX_BATCH_PIXELS, settled_precision
+from lerenet.inference.precision import settled_precision
+from lerenet.inference.runner import MAX_BATCH_PIXELS
 from lerenet.inference.segmenter import Segmenter
 from lerenet.network.folding import fold_batch_norms
 from lerenet.network.weights import load_weights, shipped_weights, verified_digest
@@ -80,7 +81,7 @@ class Engine:
         segmenter: Ready to run on its device.
         weights_digest: Sha256 of the weights file, in hex.
         device: Name of the device.
-        precision: `float32` or `bf16`.
+        precision: `float32`, `tf32` or `bf16`.
         max_batch_pixels: Pixels in one batch, at the working scale.
         facts: Further words for `/version`.
         heartbeat: Called by the segmenter many times in a long run.

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from lerenet.evaluation.evaluate import Step
     from lerenet.evaluation.protocol import EvaluationConfig
     from lerenet.evaluation.report import Report
-    from lerenet.inference.runner import Precision
+    from lerenet.inference.precision import Precision
     from lerenet.network.lerenet import LERENet
 
 PROTOCOL = "clean: several support draws, every group on one side of an episode, defect-free images asked"
