@@ -45,5 +45,6 @@ class IFM(nn.Module):
         z = self.reduce(torch.cat(signals, dim=1))
         z = self.refine(z)
         z = self.finish(z + resized_to(self.coarse(z), z))
-        logits = F.pixel_shuffle(self.classify(z), _UPSCALE)
-        return F.interpolate(logits.float(), size, mode="bilinear", align_corners=False)
+        logits = F.pixel_shuffle(self.classify(z), _UPSCALE).float()
+        # with two channels innermost, enlarging takes four times as long on a CPU
+        return F.interpolate(logits.contiguous(), size, mode="bilinear", align_corners=False)

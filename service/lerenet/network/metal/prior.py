@@ -76,9 +76,11 @@ def _largest_cosines(bank: Tensor, cells: Tensor) -> Sequence[Tensor]:
     if cells.is_cuda:
         return _largest_of_halves(cells @ bank.mT).unbind(-1)
     n_cells = max(1, _PRODUCTS // bank.shape[1])
-    pairs = zip(cells, bank, strict=True)
-    found = [[_largest_of_halves(some @ own.mT) for some in each.split(n_cells)] for each, own in pairs]
-    return torch.stack([torch.cat(parts) for parts in found]).unbind(-1)
+    found = cells.new_empty(len(cells), 2, cells.shape[1])
+    for each, own, halves in zip(cells, bank, found, strict=True):
+        for some, largest in zip(each.split(n_cells), halves.split(n_cells, dim=1), strict=True):
+            largest.copy_(_largest_of_halves(some @ own.mT).mT)
+    return found.unbind(1)
 
 
 def _largest_of_halves(cosines: Tensor) -> Tensor:
