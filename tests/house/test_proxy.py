@@ -18,8 +18,8 @@ import httpx
 import pytest
 import yaml
 
-from lerenet.api.errors import problem_codes
 from lerenet.api.bodies import Problem
+from lerenet.api.errors import problem_codes
 from lerenet.observability import accepted_request_id
 from lerenet.settings import Settings
 

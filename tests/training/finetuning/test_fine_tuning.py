@@ -21,7 +21,6 @@ from lerenet.training.finetuning.card import CARD_FILE
 from lerenet.training.finetuning.episodes import FolderEpisodes
 from lerenet.training.finetuning.run import PLAN_FILE
 
-
 pytestmark = pytest.mark.usefixtures("_no_curves")
 
 
