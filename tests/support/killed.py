@@ -58,7 +58,8 @@ def prepare(root: Path, verb: str) -> Callable[[SqliteStore], bool]:
     store = SqliteStore(root)
     current = commit(store, "a", 1, 2, expected=commit(store, "a", 1).revision)
     if verb == "prune":
-        index.KEPT_REVISIONS = N_KEPT  # of the twenty; each step is killed in a copy of all of them
+        # of the twenty: each step is killed in a copy of all of them
+        index.KEPT_REVISIONS = N_KEPT  # type: ignore[attr-defined]
         for i in range(N_KEPT - 2):
             current = commit(store, "a", 100 + i, expected=current.revision)
     store.close()
