@@ -22,9 +22,12 @@ demo: $(VENV)/.serve  ## register a class and segment plates against a running s
 # A worker for each CPU with one thread each: tiny networks gain nothing from more, and threads that wait for each other
 # awake keep the other workers from running. Those on a Ray cluster follow in one process: two workers would need two
 # clusters, or take turns on one, whose own processes keep all CPUs busy.
+# Bytecode is kept even where the environment forbids it: every worker, and every program that a test starts, would
+# compile the source and pytest's plugins anew.
+TEST := OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest
 test: $(VENV)/.dev  ## run the tests
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist worksteal --ignore tests/scaleout
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/scaleout
+	$(TEST) --numprocesses auto --dist worksteal --ignore tests/scaleout
+	$(TEST) tests/scaleout
 
 # The same seed makes the same inputs. A key is given with `make fuzz FUZZ_KEY=... FUZZ_KEYS_FILE=...`.
 FUZZ_SEED ?= 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,20 @@ ClientFactory = Callable[..., Coroutine[Any, Any, AppClient]]
 def _plain_logs() -> None:
     """Without this, structlog paints every traceback with all local variables, arrays among them."""
     structlog.configure(processors=[structlog.processors.format_exc_info, structlog.processors.KeyValueRenderer()])
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _few_fitting_steps() -> Iterator[None]:
+    """A class is fitted to its shots in three steps instead of thirty, each as whole; `test_fitting` knows more."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("lerenet.inference.fitting.N_STEPS", 3)
+        yield
+
+
+@pytest.fixture
+def _no_curves(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Training runs draw no curves, which take longer than a few steps of a tiny network."""
+    monkeypatch.setattr("lerenet.training.loop.plot_curves", lambda rows, path: None)
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,8 @@ import pytest
 
 from cli.conftest import Run
 
+pytestmark = pytest.mark.usefixtures("_no_curves")
+
 FEW = ("--shots", "1", "--seeds", 1, "--draws", 1, "--max-queries", 1, "--workers", 0, "--device", "cpu")
 SMALL = ("--size", 64, "--episodes", 4, "--batch", 1, "--validation-episodes", 1, "--precision", "float32")
 

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -12,18 +14,38 @@ from cli.conftest import Run
 from lerenet import __version__
 from lerenet.cli.lazy import MODULES
 
+ModulesAfter = Callable[..., set[str]]
 
-def modules_after(*words: str) -> set[str]:
+
+AFTER_EACH = """
+import json, os, sys
+from lerenet.cli.main import app
+for line in sys.stdin:
+    if not os.fork():  # what all begin with is imported once
+        sys.stdout = open(os.devnull, "w")
+        try: app(json.loads(line))
+        except SystemExit: pass
+        with os.fdopen(1, "w") as answers: print(json.dumps(list(sys.modules)), file=answers)
+        os._exit(0)
+    os.wait()
+"""
+OF_THE_SERVICE = {"torch", "fastapi", "pydantic_settings", "matplotlib", "scipy"}
+
+
+@pytest.fixture(scope="module")
+def modules_after() -> Iterator[ModulesAfter]:
     """What a process has imported after `lerenet WORDS`."""
-    code = (
-        "import sys\n"
-        "from lerenet.cli.main import app\n"
-        "try: app(sys.argv[1:])\n"
-        "except SystemExit: pass\n"
-        "print('MODULES', *sys.modules)"
-    )
-    done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, check=True)
-    return set(done.stdout.rpartition("MODULES ")[2].split())
+    command = [sys.executable, "-c", AFTER_EACH]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        asked, answers = process.stdin, process.stdout
+
+        def ask(*words: str) -> set[str]:
+            print(json.dumps(words), file=asked, flush=True)
+            return set(json.loads(answers.readline()))
+
+        yield ask
 
 
 def test_version_is_that_of_the_package(run: Run) -> None:
@@ -35,24 +57,24 @@ def test_help_lists_every_command(run: Run) -> None:
     assert [name for name in MODULES if f" {name} " not in output] == []
 
 
-def test_help_needs_no_extra() -> None:
-    assert modules_after("--help").isdisjoint({"torch", "fastapi", "pydantic_settings", "matplotlib", "scipy"})
+def test_help_needs_no_extra(modules_after: ModulesAfter) -> None:
+    assert modules_after("--help").isdisjoint(OF_THE_SERVICE)
 
 
 @pytest.mark.parametrize("name", MODULES)
-def test_help_of_a_command_imports_no_other(name: str) -> None:
-    loaded = modules_after(name, "--help")
+def test_help_of_a_command_imports_no_other(modules_after: ModulesAfter, name: str) -> None:
+    loaded = modules_after(*name.split(), "--help")
     others = {module for command, module in MODULES.items() if command != name}
     assert MODULES[name] in loaded
     assert loaded.isdisjoint(others | {"torch", "fastapi"})
 
 
-def test_segment_needs_no_extra(tmp_path: Path) -> None:
+def test_segment_needs_no_extra(modules_after: ModulesAfter, tmp_path: Path) -> None:
     (tmp_path / "plate.png").write_bytes(b"")
     # Port 1 answers nobody.
     loaded = modules_after("segment", str(tmp_path), "--url", "http://127.0.0.1:1", "--out", str(tmp_path / "out"))
     assert "lerenet.jobs.folder_job" in loaded
-    assert loaded.isdisjoint({"torch", "fastapi", "pydantic_settings", "matplotlib", "scipy", "structlog"})
+    assert loaded.isdisjoint({*OF_THE_SERVICE, "structlog"})
 
 
 @pytest.mark.parametrize("name", MODULES)

@@ -11,6 +11,8 @@ from lerenet.cli import train as command
 from lerenet.datasets.benchmarks import find_benchmark
 from lerenet.training import Outcome, TrainingConfig
 
+pytestmark = pytest.mark.usefixtures("_no_curves")
+
 SMALL = """
 network = "tiny"
 size_px = 64

@@ -3,14 +3,16 @@ from __future__ import annotations
 import json
 import math
 import os
+import shutil
 import signal
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
+from folders import write_packs
 from lerenet.datasets.folder import DefectClass, open_folder
 from lerenet.errors import ConfigurationError, WeightsError
 from lerenet.evaluation.comparison import FITTED, SHIPPED, ComparisonConfig, compare
@@ -49,9 +51,59 @@ CONFIG = ComparisonConfig(
 )
 
 
-@pytest.fixture
-def classes(plates: Path) -> tuple[DefectClass, ...]:
-    return open_folder(plates, ["steel/bars"])
+pytestmark = pytest.mark.usefixtures("_no_curves")
+
+
+@dataclass(frozen=True)
+class Whole:
+    """A comparison that has come to its end.
+
+    Attributes:
+        out: Its folder, read only.
+        comparison: What it returned.
+        fitted: Of each row's network, in order: the tensors it fits.
+    """
+
+    out: Path
+    comparison: Comparison
+    fitted: tuple[tuple[str, ...], ...]
+
+
+@pytest.fixture(scope="module")
+def packs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of packs, read only."""
+    root = tmp_path_factory.mktemp("packs") / "plates"
+    write_packs(root)
+    return root
+
+
+@pytest.fixture(scope="module")
+def classes(packs: Path) -> tuple[DefectClass, ...]:
+    return open_folder(packs, ["steel/bars"])
+
+
+@pytest.fixture(scope="module")
+def whole(classes: tuple[DefectClass, ...], tiny_weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Whole:
+    """With noted networks, and no curves drawn."""
+    out, fitted = tmp_path_factory.mktemp("whole"), []
+
+    def noted(network: Any, *_: object, **__: object) -> Segmenter:
+        fitted.append(getattr(network, "fitted", ()))
+        return Segmenter(network, CPU)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("lerenet.evaluation.comparison_rows.Segmenter", noted)
+        patch.setattr("lerenet.training.loop.plot_curves", lambda rows, path: None)
+        comparison, _ = run(classes, out, tiny_weights, note="tuning")
+    return Whole(out, comparison, tuple(fitted))
+
+
+def begun(whole: Whole, out: Path) -> Path:
+    """A folder where the rows of the shipped weights are measured already; what is tested comes after them."""
+    for name in UNTRAINED:
+        row = name.replace(" ", "-")
+        shutil.copytree(whole.out / "rows" / row, out / "rows" / row)
+    return out
 
 
 def run(
@@ -67,87 +119,78 @@ def written(out: Path) -> dict[str, Any]:
     return document
 
 
-def test_comparison_has_a_row_for_every_contender(
-    classes: tuple[DefectClass, ...], tmp_path: Path, tiny_weights: Path
-) -> None:
-    out = tmp_path / "out"
-    comparison, _ = run(classes, out, tiny_weights, note="tuning")
-    assert comparison.is_complete
-    assert [row.name for row in comparison.rows] == ROWS
-    assert [row["name"] for row in written(out)["rows"]] == ROWS
-    table = (out / "comparison.md").read_text(encoding="utf-8").splitlines()
+def test_comparison_has_a_row_for_every_contender(whole: Whole) -> None:
+    assert whole.comparison.is_complete
+    assert [row.name for row in whole.comparison.rows] == ROWS
+    assert [row["name"] for row in written(whole.out)["rows"]] == ROWS
+    table = (whole.out / "comparison.md").read_text(encoding="utf-8").splitlines()
     assert table[0].startswith("|  | mIoU 1-shot | FB-IoU 1-shot | alarms 1-shot | mIoU 2-shot")
     assert "(tuning)" in "".join(table)
     assert [line.split("|")[1].strip() for line in table[2:9]] == ROWS
 
 
-def test_best_learning_rate_on_held_out_plates_is_measured(
-    classes: tuple[DefectClass, ...], tmp_path: Path, tiny_weights: Path
-) -> None:
-    comparison, _ = run(classes, tmp_path, tiny_weights)
-    for row in comparison.rows[4:6]:
-        tried = {trial.learning_rate: trial.held_out_iou for trial in comparison.trials if trial.peer == row.name}
+def test_best_learning_rate_on_held_out_plates_is_measured(whole: Whole) -> None:
+    for row in whole.comparison.rows[4:6]:
+        trials = whole.comparison.trials
+        tried = {trial.learning_rate: trial.held_out_iou for trial in trials if trial.peer == row.name}
         assert set(tried) == {1e-3, 1e-2}
         assert row.learning_rate is not None
         assert row.held_out_iou == tried[row.learning_rate] == max(tried.values())
 
 
-def test_peers_are_measured_unfitted_and_ours_both_ways(
-    classes: tuple[DefectClass, ...], tmp_path: Path, tiny_weights: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    fitted: list[tuple[str, ...]] = []
-
-    def noted(network: Any, *_: object, **__: object) -> Segmenter:
-        fitted.append(getattr(network, "fitted", ()))
-        return Segmenter(network, CPU)
-
-    monkeypatch.setattr("lerenet.evaluation.comparison_rows.Segmenter", noted)
-    run(classes, tmp_path, tiny_weights)
-    assert [bool(names) for names in fitted] == [name in (SHIPPED, FITTED) for name in ROWS]
+def test_peers_are_measured_unfitted_and_ours_both_ways(whole: Whole) -> None:
+    assert [bool(names) for names in whole.fitted] == [name in (SHIPPED, FITTED) for name in ROWS]
 
 
 def test_rates_that_are_tried_on_less_choose_what_is_trained_on_all(
-    classes: tuple[DefectClass, ...], tmp_path: Path, tiny_weights: Path
+    classes: tuple[DefectClass, ...], whole: Whole, tmp_path: Path, tiny_weights: Path
 ) -> None:
-    comparison, _ = run(classes, tmp_path, tiny_weights, replace(CONFIG, peers=("metal",), trial_episodes=2))
-    whole, tried = BUDGET.n_episodes, {trial.learning_rate: trial.held_out_iou for trial in comparison.trials}
-    assert {trial.n_episodes for trial in comparison.trials} == {2} != {whole}
+    out, config = begun(whole, tmp_path), replace(CONFIG, peers=("metal",), trial_episodes=2)
+    comparison, _ = run(classes, out, tiny_weights, config)
+    n_all, tried = BUDGET.n_episodes, {trial.learning_rate: trial.held_out_iou for trial in comparison.trials}
+    assert {trial.n_episodes for trial in comparison.trials} == {2} != {n_all}
     row = comparison.rows[-1]
-    assert row.n_episodes == whole
+    assert row.n_episodes == n_all
     assert row.learning_rate == max(tried, key=lambda rate: tried[rate])
-    assert [path.name for path in (tmp_path / "runs" / "metal").iterdir()] == [f"{row.learning_rate:g}"]
-    assert "after 2 queries" in (tmp_path / "comparison.md").read_text(encoding="utf-8")
+    assert [path.name for path in (out / "runs" / "metal").iterdir()] == [f"{row.learning_rate:g}"]
+    assert "after 2 queries" in (out / "comparison.md").read_text(encoding="utf-8")
 
 
 def test_second_call_does_nothing_again(
-    classes: tuple[DefectClass, ...], tmp_path: Path, tiny_weights: Path, monkeypatch: pytest.MonkeyPatch
+    classes: tuple[DefectClass, ...],
+    whole: Whole,
+    tmp_path: Path,
+    tiny_weights: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    first, _ = run(classes, tmp_path, tiny_weights)
-    before = written(tmp_path)
+    out = Path(shutil.copytree(whole.out, tmp_path / "out"))
     monkeypatch.setattr("lerenet.evaluation.comparison_training.TrainingRun", None)
     monkeypatch.setattr("lerenet.evaluation.comparison_rows.evaluate", None)
-    second, _ = run(classes, tmp_path, tiny_weights)
-    assert written(tmp_path) == before
-    assert [row.result for row in second.rows] == [row.result for row in first.rows]
+    second, _ = run(classes, out, tiny_weights, note="tuning")
+    assert written(out) == written(whole.out)
+    assert [row.result for row in second.rows] == [row.result for row in whole.comparison.rows]
 
 
 def test_one_class_measured_later_adds_to_the_row(
-    classes: tuple[DefectClass, ...], plates: Path, tmp_path: Path, tiny_weights: Path
+    packs: Path, whole: Whole, tmp_path: Path, tiny_weights: Path
 ) -> None:
-    config = replace(CONFIG, peers=())
-    run(classes, tmp_path, tiny_weights, config)
-    (file,) = (tmp_path / "rows/self-support").glob("class-*.json")
+    (file,) = (begun(whole, tmp_path) / "rows/self-support").glob("class-*.json")
     kept = file.stat().st_mtime_ns
-    comparison, _ = run(open_folder(plates), tmp_path, tiny_weights, config)
+    comparison, _ = run(open_folder(packs), tmp_path, tiny_weights, replace(CONFIG, peers=()))
     assert {tally.class_name for tally in comparison.rows[3].result.tallies} == {"mt/cracks", "steel/bars"}
     assert file.stat().st_mtime_ns == kept
 
 
 def test_stop_signal_leaves_a_comparison_that_goes_on_to_the_same_weights(
-    classes: tuple[DefectClass, ...], tmp_path: Path, tiny_weights: Path, monkeypatch: pytest.MonkeyPatch
+    classes: tuple[DefectClass, ...],
+    whole: Whole,
+    tmp_path: Path,
+    tiny_weights: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     config = replace(CONFIG, peers=("cpanet",), learning_rates=(1e-2,))
-    run(classes, tmp_path / "whole", tiny_weights, config)
+    straight, cut = (begun(whole, tmp_path / name) for name in ("straight", "cut"))
+    run(classes, straight, tiny_weights, config)
     make = SyntheticEpisodes.__getitem__
 
     def make_and_stop(self: SyntheticEpisodes, index: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -157,13 +200,13 @@ def test_stop_signal_leaves_a_comparison_that_goes_on_to_the_same_weights(
 
     with monkeypatch.context() as patch:
         patch.setattr(SyntheticEpisodes, "__getitem__", make_and_stop)
-        stopped, _ = run(classes, tmp_path / "cut", tiny_weights, config)
+        stopped, _ = run(classes, cut, tiny_weights, config)
     assert not stopped.is_complete
     assert len(stopped.rows) == 4
-    resumed, _ = run(classes, tmp_path / "cut", tiny_weights, config)
+    resumed, _ = run(classes, cut, tiny_weights, config)
     assert resumed.is_complete
-    whole, cut = ((tmp_path / name / "rows/cpanet/class-steel-bars.json").read_text() for name in ("whole", "cut"))
-    assert json.loads(whole)["made_with"] == json.loads(cut)["made_with"]
+    measured = [json.loads((out / "rows/cpanet/class-steel-bars.json").read_text()) for out in (straight, cut)]
+    assert measured[0]["made_with"] == measured[1]["made_with"]
 
 
 def test_call_ends_when_its_time_is_up(classes: tuple[DefectClass, ...], tmp_path: Path, tiny_weights: Path) -> None:

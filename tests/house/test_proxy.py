@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import re
 import shutil
@@ -17,7 +18,9 @@ import httpx
 import pytest
 import yaml
 
+from lerenet.api.bodies import Problem
 from lerenet.api.errors import problem_codes
+from lerenet.observability import accepted_request_id
 from lerenet.settings import Settings
 
 CONFIG = Path(__file__).parents[2] / "docker/haproxy/haproxy.cfg"
@@ -45,6 +48,7 @@ class Replica(ThreadingHTTPServer):
     Attributes:
         status: Of every answer.
         seen: Method and forwarded headers of each request.
+        request_ids: Of each request.
     """
 
     daemon_threads = True
@@ -53,6 +57,7 @@ class Replica(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Answering)
         self.status = status
         self.seen: list[tuple[str, str | None, str | None]] = []
+        self.request_ids: list[str | None] = []
         Thread(target=self.serve_forever, args=(0.01,), daemon=True).start()
 
     def stop(self) -> None:
@@ -71,6 +76,7 @@ class Answering(BaseHTTPRequestHandler):
         self.rfile.read(int(self.headers.get("content-length", 0)))
         forwarded = self.headers["x-forwarded-for"], self.headers["x-forwarded-proto"]
         self.server.seen.append((self.command, *forwarded))
+        self.server.request_ids.append(self.headers["x-request-id"])
         if self.server.status is not None:
             self._answer(self.server.status)
 
@@ -97,8 +103,8 @@ def replicas() -> Iterator[list[Replica]]:
 
 
 @pytest.fixture
-def ask(replicas: list[Replica], tmp_path: Path) -> Iterator[Ask]:
-    """Sends a request through a proxy before both replicas."""
+def proxy_port(replicas: list[Replica], tmp_path: Path) -> Iterator[int]:
+    """Where a proxy before both replicas listens."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen()
@@ -118,15 +124,21 @@ def ask(replicas: list[Replica], tmp_path: Path) -> Iterator[Ask]:
             stderr=subprocess.DEVNULL,
             env=environment(),
         )
-
-        def send(method: str, target: str, body: bytes | None = None, **headers: str) -> httpx.Response:
-            named = {key.replace("_", "-"): value for key, value in headers.items()}
-            with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=30) as client:
-                return client.request(method, target, content=body, headers=named)
-
-        yield send
+        yield port
         proxy.kill()
         proxy.wait()
+
+
+@pytest.fixture
+def ask(proxy_port: int) -> Ask:
+    """Sends a request through the proxy."""
+
+    def send(method: str, target: str, body: bytes | None = None, **headers: str) -> httpx.Response:
+        named = {key.replace("_", "-"): value for key, value in headers.items()}
+        with httpx.Client(base_url=f"http://127.0.0.1:{proxy_port}", trust_env=False, timeout=30) as client:
+            return client.request(method, target, content=body, headers=named)
+
+    return send
 
 
 def environment() -> dict[str, str]:
@@ -186,6 +198,44 @@ def test_the_proxy_refuses_in_the_form_of_the_service(ask: Ask, replicas: list[R
     assert (answer.status_code, problem["status"], problem["code"]) == (503, 503, "unavailable")
     assert answer.headers["content-type"] == "application/problem+json"
     assert int(answer.headers["retry-after"]) > 0
+    assert set(problem) == set(Problem.model_fields)
+    assert problem["instance"] == f"urn:request:{problem['request_id']}"
+
+
+@needs_haproxy
+def test_the_proxy_names_a_request_as_the_service_would(ask: Ask, replicas: list[Replica]) -> None:
+    sent = ["line-3/000417", "7" * 128, 'a"b', "a, b", "7" * 129]
+    kept = [each for each in sent if accepted_request_id(each) == each]
+    for each in sent:
+        ask("GET", "/support", X_Request_ID=each)
+    seen = {each for replica in replicas for each in replica.request_ids}
+    for replica in replicas:
+        replica.status = None
+    answers = [ask("DELETE", "/support/a", X_Request_ID=each) for each in sent]
+    told = {answer.json()["request_id"] for answer in answers}
+
+    assert {answer.headers["x-request-id"] for answer in answers} == told
+    for names in (seen, told):  # new ones are all different
+        assert len(names) == len(sent)
+        assert names & set(sent) == set(kept)
+        assert all(name is not None and accepted_request_id(name) == name for name in names)
+
+
+@needs_haproxy
+def test_a_request_is_named_before_its_body_is_whole(proxy_port: int) -> None:
+    address = ("127.0.0.1", proxy_port)
+    with socket.create_connection(address, timeout=30) as connection, connection.makefile("rb") as answer:
+        connection.sendall(
+            b"POST /segment HTTP/1.1\r\nHost: a\r\nX-Request-ID: line-3\r\nExpect: 100-continue\r\n"
+            b"Connection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
+        )
+        assert b" 100 " in answer.readline()
+        connection.sendall(b"no length\r\n")
+        head, _, body = answer.read().partition(b"\r\n\r\n")
+
+    problem = json.loads(body)
+    assert b" 400 " in head
+    assert (problem["code"], problem["request_id"]) == ("bad_request", "line-3")
 
 
 @needs_haproxy

@@ -18,6 +18,11 @@ from lerenet.network import LERENet, SupportEncoding
 from lerenet.network.metal.names import BACKGROUND, FOREGROUND, background_bank, foreground_bank
 
 
+@pytest.fixture
+def _all_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lerenet.inference.fitting.N_STEPS", N_STEPS)
+
+
 def unfitted(network: LERENet) -> Segmenter:
     """Registers classes as the network sees them at first."""
     network.fitted = ()
@@ -55,6 +60,7 @@ def cross_entropy(segmenter: Segmenter, encoding: ClassEncoding, queries: Sequen
     return float(np.mean(losses))
 
 
+@pytest.mark.usefixtures("_all_steps")
 @pytest.mark.parametrize("n_shots", [1, 3])
 def test_fitted_class_answers_better_on_plates_it_has_not_seen(n_shots: int) -> None:
     *shots, first, second = bright_squares(n_shots + 2)
@@ -64,6 +70,7 @@ def test_fitted_class_answers_better_on_plates_it_has_not_seen(n_shots: int) -> 
     assert after < 0.95 * before
 
 
+@pytest.mark.usefixtures("_all_steps")
 def test_normals_teach_the_class_to_stay_silent() -> None:
     shots, segmenter = bright_squares(2), Segmenter(tiny_network(), CPU)
     glaring = [np.roll(np.where(shot.mask, 170, shot.image).astype(np.uint8), 30, axis=1) for shot in bright_squares(3)]
@@ -91,6 +98,7 @@ def test_same_shots_give_the_same_encoding_in_any_order(n_shots: int) -> None:
     assert all(torch.equal(tensor, second.tensors[name]) for name, tensor in first.tensors.items())
 
 
+@pytest.mark.usefixtures("_all_steps")
 def test_fitting_comes_in_short_pieces_of_work() -> None:
     segmenter, shots = Segmenter(tiny_network(), CPU), plate_pairs(2)
     *pauses, encoding = segmenter.encode_in_steps(shots)
@@ -107,6 +115,7 @@ def test_network_and_encoding_keep_no_gradient() -> None:
     assert not any(tensor.requires_grad for tensor in encoding.tensors.values())
 
 
+@pytest.mark.usefixtures("_all_steps")
 def test_assessment_judges_the_fitted_class() -> None:
     shots = bright_squares(3)
     fitted = Segmenter(vivid_network(), CPU)

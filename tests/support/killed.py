@@ -18,7 +18,7 @@ from pathlib import Path
 from random import Random
 from types import FrameType
 
-from lerenet.support import KEPT_REVISIONS, ParameterChanges, SqliteStore
+from lerenet.support import ParameterChanges, SqliteStore, index
 from support.classes import LIMITS, CountingNetwork, commit, open_registry, record, shots
 
 FATAL_CALLS = {"execute", "fsync", "mkdir", "open", "replace", "rmdir", "unlink"}
@@ -49,12 +49,18 @@ async def endlessly(root: Path, seed: int) -> None:
         print("done", name, change.registered.record.revision, flush=True)
 
 
+N_KEPT = 5
+"""Revisions that the class to be pruned keeps."""
+
+
 def prepare(root: Path, verb: str) -> Callable[[SqliteStore], bool]:
     """A folder with class `a` at its second revision, and the write that will be killed."""
     store = SqliteStore(root)
     current = commit(store, "a", 1, 2, expected=commit(store, "a", 1).revision)
     if verb == "prune":
-        for i in range(KEPT_REVISIONS - 2):
+        # of the twenty: each step is killed in a copy of all of them
+        index.KEPT_REVISIONS = N_KEPT  # type: ignore[attr-defined]
+        for i in range(N_KEPT - 2):
             current = commit(store, "a", 100 + i, expected=current.revision)
     store.close()
     made, added = record("b" if verb == "create" else "a", *([1] if verb == "return" else [2, 3]))

@@ -71,13 +71,13 @@ def test_store_holds_whole_acknowledged_classes_when_killed_at_random_moments(ro
     assert len(acknowledged) > 3
 
 
-REVISIONS = {seeds: record("a", *seeds)[0].revision for seeds in [(1,), (1, 2), (2, 3), (117,)]}
+REVISIONS = {seeds: record("a", *seeds)[0].revision for seeds in [(1,), (1, 2), (2, 3), (102,)]}
 BEFORE = {"a": REVISIONS[1, 2]}
 OUTCOMES = {
     "create": (BEFORE, {**BEFORE, "b": REVISIONS[2, 3]}),
     "replace": (BEFORE, {"a": REVISIONS[2, 3]}),
     "return": (BEFORE, {"a": REVISIONS[1,]}),
-    "prune": ({"a": REVISIONS[117,]}, {"a": REVISIONS[2, 3]}),
+    "prune": ({"a": REVISIONS[102,]}, {"a": REVISIONS[2, 3]}),
     "delete": (BEFORE, {}),
 }
 

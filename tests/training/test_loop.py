@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import signal
 from dataclasses import replace
 from itertools import count
@@ -70,42 +71,56 @@ def _checkpoint(run_dir: Path, step: int) -> dict[str, Any]:
     return state
 
 
-def test_run_leaves_everything_in_its_folder(tmp_path: Path) -> None:
-    outcome = _run(_CONFIG, tmp_path)
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Outcome]:
+    """A run that has come to its end: its folder, read only, and its outcome."""
+    run_dir = tmp_path_factory.mktemp("whole")
+    return run_dir, _run(_CONFIG, run_dir)
+
+
+@pytest.fixture
+def whole(finished: tuple[Path, Outcome]) -> Path:
+    """The folder of that run."""
+    return finished[0]
+
+
+def test_run_leaves_everything_in_its_folder(finished: tuple[Path, Outcome]) -> None:
+    whole, outcome = finished
     assert (outcome.step, outcome.is_complete) == (6, True)
     expected = {BEST_WEIGHTS, LAST_WEIGHTS, "checkpoints", "config.toml", "curves.png", "history.jsonl", "origin.json"}
-    assert {path.name for path in tmp_path.iterdir()} == expected
-    rows = [json.loads(line) for line in (tmp_path / "history.jsonl").read_text().splitlines()]
+    assert {path.name for path in whole.iterdir()} == expected
+    rows = [json.loads(line) for line in (whole / "history.jsonl").read_text().splitlines()]
     assert [row["step"] for row in rows if row["kind"] == "training"] == [1, 2, 3, 4, 5, 6]
     assert [row["step"] for row in rows if row["kind"] == "validation"] == [3, 6]
 
 
-def test_run_resumes_to_the_weights_of_an_uninterrupted_one(tmp_path: Path) -> None:
-    _run(_CONFIG, tmp_path / "whole")
-    outcome = _run(_CONFIG, tmp_path / "cut", _Squares(signal_at=3))
+@pytest.mark.usefixtures("_no_curves")
+def test_run_resumes_to_the_weights_of_an_uninterrupted_one(whole: Path, tmp_path: Path) -> None:
+    outcome = _run(_CONFIG, tmp_path, _Squares(signal_at=3))
     assert (outcome.step, outcome.is_complete) == (4, False)
-    assert _run(_CONFIG, tmp_path / "cut").step == 6
-    whole, cut = (_checkpoint(tmp_path / name, 6) for name in ("whole", "cut"))
+    assert _run(_CONFIG, tmp_path).step == 6
+    straight, cut = (_checkpoint(run_dir, 6) for run_dir in (whole, tmp_path))
     for part in ("network", "average"):
-        torch.testing.assert_close(whole[part], cut[part], rtol=0, atol=0)
-    assert whole["n_updates"] == cut["n_updates"] == 6
+        torch.testing.assert_close(straight[part], cut[part], rtol=0, atol=0)
+    assert straight["n_updates"] == cut["n_updates"] == 6
 
 
-def test_run_exports_the_averaged_weights(tmp_path: Path) -> None:
-    _run(_CONFIG, tmp_path)
-    exported = load_weights(tmp_path / LAST_WEIGHTS, _CPU).state_dict()
-    average = _checkpoint(tmp_path, 6)["average"]
+def test_run_exports_the_averaged_weights(whole: Path) -> None:
+    exported = load_weights(whole / LAST_WEIGHTS, _CPU).state_dict()
+    average = _checkpoint(whole, 6)["average"]
     for name, value in average.items():
         torch.testing.assert_close(exported[name].float(), value.float(), rtol=1e-3, atol=1e-4)
 
 
-def test_run_does_nothing_more_when_it_is_over(tmp_path: Path) -> None:
-    first = _run(_CONFIG, tmp_path)
-    history = (tmp_path / "history.jsonl").read_text()
-    assert _run(_CONFIG, tmp_path) == first
-    assert (tmp_path / "history.jsonl").read_text() == history
+@pytest.mark.usefixtures("_no_curves")
+def test_run_does_nothing_more_when_it_is_over(finished: tuple[Path, Outcome], tmp_path: Path) -> None:
+    whole, outcome = finished
+    again = Path(shutil.copytree(whole, tmp_path / "again"))
+    assert _run(_CONFIG, again) == outcome
+    assert (again / "history.jsonl").read_text() == (whole / "history.jsonl").read_text()
 
 
+@pytest.mark.usefixtures("_no_curves")
 def test_run_ends_with_its_time_when_steps_are_unlimited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ticks = count(step=0.1)  # seconds: each look at the clock takes a tenth
     monkeypatch.setattr("lerenet.training.loop.time", SimpleNamespace(monotonic=lambda: next(ticks)))
@@ -117,6 +132,7 @@ def test_run_ends_with_its_time_when_steps_are_unlimited(tmp_path: Path, monkeyp
     assert rates[-1] < 0.5 * max(rates)
 
 
+@pytest.mark.usefixtures("_no_curves")
 def test_run_counts_the_time_of_earlier_parts(tmp_path: Path) -> None:
     config = replace(_CONFIG, steps=0, max_hours=1.0)
     _run(config, tmp_path, _Squares(signal_at=1))
@@ -127,13 +143,11 @@ def test_run_counts_the_time_of_earlier_parts(tmp_path: Path) -> None:
     assert _run(config, tmp_path).step == 2
 
 
-def test_run_refuses_a_folder_of_another_run(tmp_path: Path) -> None:
-    _run(_CONFIG, tmp_path)
+def test_run_refuses_a_folder_of_another_run(whole: Path) -> None:
     with pytest.raises(ConfigurationError, match="learning_rate"):
-        _run(replace(_CONFIG, learning_rate=0.5), tmp_path)
+        _run(replace(_CONFIG, learning_rate=0.5), whole)
 
 
-def test_run_refuses_a_used_folder_when_it_may_not_resume(tmp_path: Path) -> None:
-    _run(_CONFIG, tmp_path)
+def test_run_refuses_a_used_folder_when_it_may_not_resume(whole: Path) -> None:
     with pytest.raises(ConfigurationError, match="resume"):
-        _run(_CONFIG, tmp_path, resume=False)
+        _run(_CONFIG, whole, resume=False)

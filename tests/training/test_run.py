@@ -7,6 +7,8 @@ from lerenet.errors import ConfigurationError
 from lerenet.training import TrainingConfig, train
 from lerenet.training.loop import LAST_WEIGHTS
 
+pytestmark = pytest.mark.usefixtures("_no_curves")
+
 _CONFIG = TrainingConfig(
     network="tiny",
     size_px=64,

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from lerenet.bench.bare import BareNetwork
+    from lerenet.imaging import Image
     from lerenet.inference.precision import Precision
 
 BATCH = 4
@@ -52,16 +53,17 @@ def try_settings(bare: BareNetwork, max_threads: int, seconds: float) -> Iterato
         max_threads: As many as this process may use; fewer are tried by halves.
         seconds: Time for each figure.
     """
+    frames = draw_frames(SIDE_PX, SIDE_PX, BATCH)
     for layout, memory_format in LAYOUTS.items():
         laid_out = bare.laid_out(memory_format)
         for precision in _precisions(bare.device):
             for threads in _by_halves(max_threads):
                 torch.set_num_threads(threads)
-                yield Trial(threads, precision, layout, *_measured(replace(laid_out, precision=precision), seconds))
+                measured = _measured(replace(laid_out, precision=precision), frames, seconds)
+                yield Trial(threads, precision, layout, *measured)
 
 
-def _measured(bare: BareNetwork, seconds: float) -> tuple[float, float, float]:
-    frames = draw_frames(SIDE_PX, SIDE_PX, BATCH)
+def _measured(bare: BareNetwork, frames: Sequence[Image], seconds: float) -> tuple[float, float, float]:
     single, batch = bare.tensor(frames[:1]), bare.tensor(frames)
     alone = for_a_while(lambda: bare.spend(single, 1), seconds)
     together = for_a_while(lambda: bare.spend(batch, 1), seconds)

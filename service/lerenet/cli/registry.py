@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
-OnConflict = Literal["refuse", "rename", "replace"]
-
-OnCopyConflict = Literal["refuse", "replace"]
+from lerenet.conflicts import OnConflict, OnCopyConflict
 
 PLACE_HELP = "The service's data folder, or the postgresql:// address of its database."
 VARIABLES = ["LERENET_DATABASE_URL", "LERENET_DATA_DIR"]

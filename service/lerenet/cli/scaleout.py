@@ -14,6 +14,15 @@ app = typer.Typer(add_completion=False)
 _DATABASE_URL = "LERENET_DATABASE_URL"
 _FILE = Path("lerenet-serve.yaml")
 
+DatabaseUrl = Annotated[
+    str | None,
+    typer.Option(
+        help="PostgreSQL that replicas share classes through, written into the file as it is: ${NAME} stands for"
+        " what a node has under that name.",
+        show_default=f"${{{_DATABASE_URL}}} where that is set here, else none",
+    ),
+]
+
 
 @app.command()
 def scaleout(
@@ -39,14 +48,7 @@ def scaleout(
     data_dir: Annotated[Path, typer.Option(help="Folder of the registry and its prototypes on each node.")] = Path(
         "data"
     ),
-    database_url: Annotated[
-        str | None,
-        typer.Option(
-            help="PostgreSQL that replicas share classes through, written into the file as it is: ${NAME} stands for"
-            " what a node has under that name.",
-            show_default=f"${{{_DATABASE_URL}}} where that is set here, else none",
-        ),
-    ] = None,
+    database_url: DatabaseUrl = None,
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", help="NAME=VALUE for another setting LERENET_NAME; repeat it.", show_default="none"),
@@ -67,18 +69,11 @@ def scaleout(
     from lerenet.scaleout.writing import write_config
     from lerenet.settings import PREFIX, load_settings
 
-    if database_url is None and os.environ.get(_DATABASE_URL):
-        database_url = f"${{{_DATABASE_URL}}}"  # never what it holds
     most = max(min_replicas, max_replicas or min_replicas)
     plan = Plan(min_replicas=min_replicas, max_replicas=most, gpus=gpus, cpus=cpus, surge_percent=surge)
     named = _named(settings or [])
-    environment = {
-        "LERENET_DATA_DIR": str(data_dir.absolute()),
-        **_device(gpus, cpus),
-        **({} if weights is None else {"LERENET_WEIGHTS": str(weights.absolute())}),
-        **({} if database_url is None else {_DATABASE_URL: database_url}),
-        **{f"{PREFIX}{name.upper()}": value for name, value in named.items()},
-    }
+    environment = _device(gpus, cpus) | _places(data_dir, weights, database_url)
+    environment |= {f"{PREFIX}{name.upper()}": value for name, value in named.items()}
     config = ServeConfig(plan=plan, environment=environment, host=host, port=port)
     write_config(out, config, load_settings(**named))
     typer.echo(f"{out} written: serve deploy {out}", err=True)
@@ -94,6 +89,17 @@ def _device(gpus: float, cpus: int) -> dict[str, str]:
     if gpus:
         return {"LERENET_DEVICE": "cuda"}
     return {"LERENET_DEVICE": "cpu", "LERENET_THREADS": str(cpus), "GOMP_SPINCOUNT": str(SPIN_COUNT)}
+
+
+def _places(data_dir: Path, weights: Path | None, database_url: str | None) -> dict[str, str]:
+    """Where a replica finds its registry and its weights."""
+    if database_url is None and os.environ.get(_DATABASE_URL):
+        database_url = f"${{{_DATABASE_URL}}}"  # never what it holds
+    return {
+        "LERENET_DATA_DIR": str(data_dir.absolute()),
+        **({} if weights is None else {"LERENET_WEIGHTS": str(weights.absolute())}),
+        **({} if database_url is None else {_DATABASE_URL: database_url}),
+    }
 
 
 def _named(settings: list[str]) -> dict[str, str]:

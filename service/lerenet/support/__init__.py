@@ -8,7 +8,7 @@ from lerenet.support.answers import Change, ClassPage, RegisteredClass, Resolved
 from lerenet.support.audit import AuditTrail, RegistryChange, read_trail
 from lerenet.support.backing import migrate_database, read_changes, verify_place
 from lerenet.support.changes import UNSET, ParameterChanges, Unset
-from lerenet.support.copying import Copied, OnCopyConflict, copy_registry
+from lerenet.support.copying import Copied, copy_registry
 from lerenet.support.freshness import seen_revision, watched
 from lerenet.support.limits import Limits
 from lerenet.support.ownership import Ownership
@@ -18,7 +18,7 @@ from lerenet.support.registry import SupportRegistry
 from lerenet.support.sqlite import SqliteStore
 from lerenet.support.store import KEPT_REVISIONS, AssessmentRecord, SupportStore
 from lerenet.support.stored import StoredClass, read_stored_classes
-from lerenet.support.transfer import Imported, OnConflict, export_classes, import_classes
+from lerenet.support.transfer import Imported, export_classes, import_classes
 from lerenet.support.uploads import NormalUpload, ShotUpload
 from lerenet.support.verify import VerifyReport, verify_store
 
@@ -36,8 +36,6 @@ __all__ = [
     "Limits",
     "NormalRecord",
     "NormalUpload",
-    "OnConflict",
-    "OnCopyConflict",
     "Ownership",
     "ParameterChanges",
     "Parameters",

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
+from lerenet.conflicts import OnCopyConflict
 from lerenet.errors import ClassExists, PreconditionFailed, RegistryError
 from lerenet.support.audit import RegistryChange, noting
 from lerenet.support.backing import Backing, Place, is_database, opened
@@ -18,7 +19,6 @@ from lerenet.support.store import SupportStore, all_current
 WHO = "lerenet registry copy"
 """Who made a change, in the trail of changes."""
 
-OnCopyConflict = Literal["refuse", "replace"]
 CopyOutcome = Literal["added", "completed", "unchanged", "replaced"]
 
 

@@ -10,6 +10,7 @@ from itertools import count
 from pathlib import Path
 from typing import Literal
 
+from lerenet.conflicts import OnConflict
 from lerenet.errors import ClassExists, PreconditionFailed, RegistryError
 from lerenet.support.archive import ArchivedClass, read_archive, write_archive
 from lerenet.support.audit import Listener, RegistryChange, noting
@@ -24,7 +25,6 @@ from lerenet.support.stored import read_stored_records
 WHO = "lerenet registry import"
 """Who made a change, in the trail of changes."""
 
-OnConflict = Literal["refuse", "rename", "replace"]
 Outcome = Literal["added", "unchanged", "renamed", "replaced"]
 
 

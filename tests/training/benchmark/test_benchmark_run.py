@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from folders import write_benchmark
 from lerenet.datasets.benchmarks import find_benchmark
 from lerenet.errors import ConfigurationError, DatasetError, WeightsError
 from lerenet.network import PAPER_RESNET, build_lerenet
-from lerenet.training.benchmark import BenchmarkPlan, train_on_benchmark
+from lerenet.training.benchmark import BenchmarkOutcome, BenchmarkPlan, train_on_benchmark
 from lerenet.training.benchmark.run import _with_backbone, read_training_facts
 from lerenet.training.loop import BEST_WEIGHTS
 
@@ -28,16 +29,24 @@ def steel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def test_paper_protocol_chooses_on_the_test_list(steel: Path, tmp_path: Path) -> None:
-    done = train_on_benchmark(PLAN, steel, tmp_path / "run")
+@pytest.fixture(scope="module")
+def paper(steel: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, BenchmarkOutcome]:
+    """A run by the paper's protocol: its folder, read only, and how it ended."""
+    run_dir = tmp_path_factory.mktemp("paper")
+    return run_dir, train_on_benchmark(PLAN, steel, run_dir)
+
+
+def test_paper_protocol_chooses_on_the_test_list(paper: tuple[Path, BenchmarkOutcome]) -> None:
+    run_dir, done = paper
     assert done.selected_on == ("Steel_Am", "Steel_Ia", "Steel_Ld", "Steel_Op")
     assert (done.outcome.step, done.outcome.is_complete) == (4, True)
-    rows = [json.loads(line) for line in (tmp_path / "run/history.jsonl").read_text(encoding="utf-8").splitlines()]
+    rows = [json.loads(line) for line in (run_dir / "history.jsonl").read_text(encoding="utf-8").splitlines()]
     [row] = [row for row in rows if row["kind"] == "validation"]
     assert (row["step"], row["miou"], row["fb_iou"]) == (4, done.outcome.best_iou, done.best_fb_iou)
     assert set(row["class_iou"]) == set(done.selected_on)
 
 
+@pytest.mark.usefixtures("_no_curves")
 def test_clean_protocol_holds_base_classes_out(steel: Path, tmp_path: Path) -> None:
     done = train_on_benchmark(replace(PLAN, protocol="clean", batch=4), steel, tmp_path / "run")
     facts = read_training_facts(tmp_path / "run" / BEST_WEIGHTS)
@@ -53,15 +62,18 @@ def test_weights_of_nowhere_have_no_facts(tmp_path: Path) -> None:
     assert read_training_facts(tmp_path / "weights.safetensors") is None
 
 
-def test_run_of_another_plan_is_refused(steel: Path, tmp_path: Path) -> None:
-    train_on_benchmark(PLAN, steel, tmp_path / "run")
+def test_run_of_another_plan_is_refused(steel: Path, paper: tuple[Path, BenchmarkOutcome]) -> None:
     with pytest.raises(ConfigurationError, match=r"another plan \(fold 0 -> 1\)"):
-        train_on_benchmark(replace(PLAN, fold=1), steel, tmp_path / "run")
+        train_on_benchmark(replace(PLAN, fold=1), steel, paper[0])
 
 
-def test_run_that_is_over_is_not_trained_again(steel: Path, tmp_path: Path) -> None:
-    first = train_on_benchmark(PLAN, steel, tmp_path / "run")
-    assert train_on_benchmark(PLAN, steel, tmp_path / "run").outcome == first.outcome
+@pytest.mark.usefixtures("_no_curves")
+def test_run_that_is_over_is_not_trained_again(
+    steel: Path, paper: tuple[Path, BenchmarkOutcome], tmp_path: Path
+) -> None:
+    run_dir, first = paper
+    again = Path(shutil.copytree(run_dir, tmp_path / "again"))
+    assert train_on_benchmark(PLAN, steel, again).outcome == first.outcome
 
 
 def test_faults_come_before_anything_is_written(steel: Path, tmp_path: Path) -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 import os
 import signal
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,12 @@ from lerenet.errors import ConfigurationError, DatasetError
 from lerenet.network import PAPER_VGG, build_lerenet, save_weights
 from lerenet.network.weights import load_weights, read_manifest, verify_weights
 from lerenet.training import TrainingConfig
-from lerenet.training.finetuning import FINE_TUNING, FineTuningPlan, fine_tune
+from lerenet.training.finetuning import FINE_TUNING, FineTuned, FineTuningPlan, fine_tune
 from lerenet.training.finetuning.card import CARD_FILE
 from lerenet.training.finetuning.episodes import FolderEpisodes
 from lerenet.training.finetuning.run import PLAN_FILE
+
+pytestmark = pytest.mark.usefixtures("_no_curves")
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +32,7 @@ def bars(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def config(tiny_weights: Path) -> TrainingConfig:
     small: dict[str, Any] = {
         "init_weights": str(tiny_weights),
@@ -64,13 +66,26 @@ def test_fine_tuned_weights_are_better_on_the_held_out_part(bars: Path, config: 
         assert words in card
 
 
-def test_no_weights_are_written_when_nothing_improves(bars: Path, config: TrainingConfig, tmp_path: Path) -> None:
-    idle = replace(config, learning_rate=0.0, steps=1)
-    done = fine_tune(idle, FineTuningPlan(str(bars)), tmp_path / "run")
-    assert done.after == done.before
-    assert done.weights is None
-    assert not (tmp_path / "run" / "weights.safetensors").exists()
-    assert "No weights were written" in (tmp_path / "run" / CARD_FILE).read_text(encoding="utf-8")
+@dataclass(frozen=True)
+class Idle:
+    """A run of one step that learns nothing: how it was made, its folder, read only, and how it ended."""
+
+    config: TrainingConfig
+    run_dir: Path
+    done: FineTuned
+
+
+@pytest.fixture(scope="module")
+def idle(bars: Path, config: TrainingConfig, tmp_path_factory: pytest.TempPathFactory) -> Idle:
+    still, run_dir = replace(config, learning_rate=0.0, steps=1), tmp_path_factory.mktemp("idle")
+    return Idle(still, run_dir, fine_tune(still, FineTuningPlan(str(bars)), run_dir))
+
+
+def test_no_weights_are_written_when_nothing_improves(idle: Idle) -> None:
+    assert idle.done.after == idle.done.before
+    assert idle.done.weights is None
+    assert not (idle.run_dir / "weights.safetensors").exists()
+    assert "No weights were written" in (idle.run_dir / CARD_FILE).read_text(encoding="utf-8")
 
 
 def test_stopped_run_leaves_no_weights(
@@ -97,16 +112,13 @@ def test_bad_folder_is_refused_before_anything_is_written(config: TrainingConfig
     assert not (tmp_path / "run").exists()
 
 
-def test_run_on_another_folder_is_refused(bars: Path, config: TrainingConfig, tmp_path: Path) -> None:
-    short = replace(config, steps=1)
-    fine_tune(short, FineTuningPlan(str(bars)), tmp_path / "run")
+def test_run_on_another_folder_is_refused(bars: Path, idle: Idle) -> None:
     with pytest.raises(ConfigurationError, match=r"another plan \(synthetic_share 0.5 -> 0.0\)"):
-        fine_tune(short, FineTuningPlan(str(bars), 0.0), tmp_path / "run")
+        fine_tune(idle.config, FineTuningPlan(str(bars), 0.0), idle.run_dir)
 
 
-def test_split_is_kept_beside_the_run(bars: Path, config: TrainingConfig, tmp_path: Path) -> None:
-    fine_tune(replace(config, steps=1), FineTuningPlan(str(bars), 0.0), tmp_path / "run")
-    document = json.loads((tmp_path / "run" / PLAN_FILE).read_text(encoding="utf-8"))
+def test_split_is_kept_beside_the_run(idle: Idle) -> None:
+    document = json.loads((idle.run_dir / PLAN_FILE).read_text(encoding="utf-8"))
     assert len(document["learnt"]["bars"]) == 11
     assert set(document["learnt"]["bars"]).isdisjoint(document["held_out"]["bars"])
 
