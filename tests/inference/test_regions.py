@@ -4,6 +4,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
 
 from lerenet.inference.confidence import Confidence
 from lerenet.inference.regions import MaskRule, mark_regions, read_map
@@ -122,3 +125,49 @@ def test_answer_for_a_full_map_is_one_region() -> None:
     assert found.bbox == (0, 0, 6, 5)
     assert found.score == pytest.approx(1.0, abs=0.002)
     assert found.area_fraction == 1.0
+
+
+MAPS = st.tuples(st.integers(1, 12), st.integers(1, 12)).flatmap(
+    lambda size: hnp.arrays(np.uint8, size, elements=st.sampled_from([0, 90, 127, 128, 130, 200, 255]))
+)
+
+
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(MAPS, st.integers(0, 6), st.sampled_from([0.0, 0.55, 0.8]), st.sampled_from([0.0, 0.5, 1.0]))
+def test_answer_is_what_walking_from_pixel_to_pixel_finds(
+    q: NDArray[np.uint8], min_area_px: int, min_score: float, threshold: float
+) -> None:
+    rule = MaskRule(threshold, min_area_px, min_score, Confidence(-0.3, 0.7, 0.2), 0.5)
+    found = read_map(q, rule)
+    regions = walked(q, round(255 * threshold + 0.4))
+    areas = np.array([len(region) for region in regions], float)
+    means = np.array([sum(int(q[place]) for place in region) / (255 * len(region)) for region in regions])
+    scores = rule.scores(means, areas).tolist()
+    kept = [(r, s) for r, s in zip(regions, scores, strict=True) if len(r) >= min_area_px and s >= min_score]
+    expected = [(around(region), len(region), score) for region, score in sorted(kept, key=lambda each: -len(each[0]))]
+    assert [(r.bbox, r.area_px, r.score) for r in found.regions] == expected
+    assert found.score == max(scores, default=rule.scores(np.array([q.max() / 255]), np.ones(1))[0])
+    everything = sorted(place for region, _ in kept for place in region)
+    assert list(zip(*map(np.ndarray.tolist, found.mask.nonzero()), strict=True)) == everything
+    assert found.area_px == len(everything)
+    assert found.bbox == (around(everything) if everything else None)
+
+
+def walked(q: NDArray[np.uint8], level: int) -> list[list[tuple[int, int]]]:
+    """Pixels (y, x) of each 8-connected region, in the order of their first ones."""
+    left = {(y, x) for y, x in np.ndindex(q.shape) if q[y, x] >= level}
+    regions = []
+    while left:
+        region = [min(left)]
+        left.remove(region[0])
+        for y, x in region:
+            near = {(y + dy, x + dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1)} & left
+            region.extend(near)
+            left -= near
+        regions.append(region)
+    return regions
+
+
+def around(region: list[tuple[int, int]]) -> tuple[int, int, int, int]:
+    rows, columns = {y for y, _ in region}, {x for _, x in region}
+    return min(columns), min(rows), max(columns) - min(columns) + 1, max(rows) - min(rows) + 1

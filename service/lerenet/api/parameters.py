@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, TypeVar, cast
+from typing import Annotated, Any, Literal, TypeVar, cast, get_origin
 
 from fastapi.exceptions import RequestValidationError
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from starlette.datastructures import QueryParams
 
 from lerenet.api.inspection import InspectionParameters
 from lerenet.api.masks import MaskFormat
@@ -135,6 +136,15 @@ class PageParameters(Strict):
 
 class NoParameters(Strict):
     """A route without a query."""
+
+
+def query_values(model: type[BaseModel], query: QueryParams) -> dict[str, str | list[str]]:
+    """A query as `model` takes it: of what is given several times all where a list is asked for, else the last."""
+    values: dict[str, str | list[str]] = dict(query)
+    for name, field in model.model_fields.items():
+        if name in values and get_origin(field.annotation) is list:
+            values[name] = query.getlist(name)
+    return values
 
 
 def validated(model: type[Model], values: dict[str, Any]) -> Model:

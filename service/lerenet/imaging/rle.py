@@ -27,6 +27,7 @@ _SIGN = 0x10
 _FIVE_BITS = 0x1F
 _MAX_TEXT_BYTES = 4 << 20  # read with some forty times as many bytes of working memory
 _MAX_CHARACTERS = 12  # 60 bits: far over any count, and clear of overflow
+_FULL = 16 << 5 * np.arange(_MAX_CHARACTERS - 1)  # the least numbers that one, two, ... characters cannot hold
 
 
 class CocoRle(TypedDict):
@@ -99,24 +100,23 @@ def _runs(mask: Mask) -> _Integers:
     np.not_equal(mask[0, 1:], mask[-1, :-1], out=changes[0, 1:])
     changes[0, 0] = mask[0, 0]
     rows, columns = np.divmod(np.flatnonzero(changes), width)
-    starts = np.sort(columns * height + rows)
-    return np.diff(starts, prepend=0, append=mask.size)
+    bounds = np.empty(rows.size + 2, np.int64)
+    bounds[0], bounds[-1] = 0, mask.size
+    bounds[1:-1] = np.sort(columns * height + rows)
+    return bounds[1:] - bounds[:-1]
 
 
 def _compressed(runs: _Integers) -> str:
     rest = runs.copy()
     rest[3:] -= runs[1:-2]
-    characters = np.zeros((runs.size, _MAX_CHARACTERS), np.uint8)
-    is_open = np.ones(runs.size, bool)
-    for column in range(_MAX_CHARACTERS):
-        bits = rest & _FIVE_BITS
+    last = np.searchsorted(_FULL, np.where(rest < 0, ~rest, rest), side="right")[:, None]
+    places = np.arange(last.max() + 1)
+    characters = np.empty((rest.size, places.size), np.uint8)
+    for place in places:  # eight bytes each if all were made at once, and a mask of noise has millions of runs
+        characters[:, place] = (rest & _FIVE_BITS) + _OFFSET
         rest >>= 5
-        has_more = rest != np.where(bits & _SIGN, -1, 0)
-        characters[:, column] = np.where(is_open, _OFFSET + bits + _MORE * has_more, 0)
-        is_open &= has_more
-        if not is_open.any():
-            break
-    return characters[characters > 0].tobytes().decode("ascii")
+    characters += (places < last) * np.uint8(_MORE)
+    return characters[places <= last].tobytes().decode("ascii")
 
 
 def _decompressed(text: bytes) -> _Integers:

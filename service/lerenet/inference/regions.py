@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -88,12 +89,14 @@ class MarkedRegions:
     """Every region of pixels above a threshold, before any is dropped. Arrays have one entry a region.
 
     Attributes:
-        window: Rows and columns of the image that hold everything marked.
+        mask: (H, W) uint8 in {0, 1}, all that is marked.
+        window: Rows and columns of the image that hold it.
         labels: (h, w) integers of the window: 1 + index of the region, 0 where nothing is marked.
         means: (n,) mean probability, 0 to 1.
         areas_px: (n,) pixels.
     """
 
+    mask: Mask
     window: tuple[slice, slice]
     labels: NDArray[np.integer[Any]]
     means: NDArray[np.float64]
@@ -108,8 +111,18 @@ class MarkedRegions:
 
     def boxes(self) -> list[tuple[int, int, int, int]]:
         """[x, y, w, h] of each region in the image."""
+        if len(self) == 1:
+            return [_box(self.window, 0, 0)]
         top, left = (side.start for side in self.window)
         return [_box(slices, top, left) for slices in ndimage.find_objects(self.labels)]
+
+    def mask_of(self, is_kept: NDArray[np.bool_]) -> Mask:
+        """(H, W) uint8 in {0, 1}, the regions (n,) that are to be kept; shares its memory with `mask` for all."""
+        if is_kept.all():
+            return self.mask
+        mask = np.zeros_like(self.mask)
+        mask[self.window] = np.concatenate([[False], is_kept]).take(self.labels)
+        return mask
 
 
 def mark_regions(q: NDArray[np.uint8], threshold: float) -> MarkedRegions:
@@ -120,14 +133,16 @@ def mark_regions(q: NDArray[np.uint8], threshold: float) -> MarkedRegions:
         threshold: Probability from which a pixel is marked, 0 to 1.
     """
     mask = mask_from_probability(q, threshold)
-    # Labelling a whole large frame is slow, and most are empty.
-    window = (_extent(mask, axis=1), _extent(mask, axis=0)) if mask.any() else _CORNER
-    labels, n = ndimage.label(mask[window], structure=EIGHT_NEIGHBOURS)
-    marked = labels > 0
-    owners = labels[marked]
+    window = _extent(mask.view(bool))
+    if window is None:
+        return MarkedRegions(mask, _CORNER, np.zeros((1, 1), np.int32), np.zeros(0), np.zeros(0, np.int64))
+    marked = mask[window]  # labelling a whole large frame is slow, and most are empty
+    labels, n = ndimage.label(marked, structure=EIGHT_NEIGHBOURS)
+    places = np.flatnonzero(marked)
+    owners, values = labels.ravel()[places], q[window].ravel()[places]
     areas = _per_region(owners, n)
-    sums = np.bincount(owners, weights=q[window][marked], minlength=n + 1)[1:]
-    return MarkedRegions(window, labels, sums / (255 * np.maximum(areas, 1)), areas)
+    sums = np.bincount(owners, weights=values, minlength=n + 1)[1:]
+    return MarkedRegions(mask, window, labels, sums / (255 * areas), areas)
 
 
 def read_map(q: NDArray[np.uint8], rule: MaskRule) -> SegmentedClass:
@@ -138,21 +153,25 @@ def read_map(q: NDArray[np.uint8], rule: MaskRule) -> SegmentedClass:
         rule: What makes the mask.
     """
     found = mark_regions(q, rule.threshold)
+    if not len(found):
+        return SegmentedClass(found.mask, (), _score_of_peak(int(q.max()), rule), 0, 0.0, None)
     scores = rule.scores(found.means, found.areas_px.astype(float))
     is_kept = (found.areas_px >= rule.min_area_px) & (scores >= rule.min_score)
-    mask = np.zeros(q.shape, np.uint8)
-    mask[found.window] = np.concatenate([[False], is_kept])[found.labels]
     regions = [
-        DefectRegion(box, int(area), float(score))
-        for box, area, score, kept in zip(found.boxes(), found.areas_px, scores, is_kept, strict=True)
+        DefectRegion(box, area, score)
+        for box, area, score, kept in zip(
+            found.boxes(), found.areas_px.tolist(), scores.tolist(), is_kept.tolist(), strict=True
+        )
         if kept
     ]
-    score = float(scores.max()) if len(scores) else _score_of_peak(q, rule)
-    return _answer(mask, sorted(regions, key=lambda region: -region.area_px), score)
+    regions.sort(key=lambda region: -region.area_px)
+    return _answer(found.mask_of(is_kept), regions, float(scores.max()))
 
 
-def _score_of_peak(q: NDArray[np.uint8], rule: MaskRule) -> float:
-    return float(rule.scores(np.array([float(q.max()) / 255]), np.ones(1))[0])
+@lru_cache(maxsize=4096)
+def _score_of_peak(peak: int, rule: MaskRule) -> float:
+    """Most frames are clean, and have one of 256 peaks."""
+    return float(rule.scores(np.array([peak / 255]), np.ones(1))[0])
 
 
 def _answer(mask: Mask, regions: Sequence[DefectRegion], score: float) -> SegmentedClass:
@@ -165,9 +184,14 @@ def _per_region(owners: NDArray[np.integer[Any]], n: int) -> NDArray[np.int64]:
     return np.bincount(owners, minlength=n + 1)[1:]
 
 
-def _extent(mask: Mask, axis: int) -> slice:
-    positions = np.flatnonzero(mask.max(axis=axis))
-    return slice(int(positions[0]), int(positions[-1]) + 1)
+def _extent(is_marked: NDArray[np.bool_]) -> tuple[slice, slice] | None:
+    """Rows and columns that hold all that is marked; None where nothing is."""
+    rows = np.flatnonzero(is_marked.any(axis=1))
+    if not rows.size:
+        return None
+    height = slice(int(rows[0]), int(rows[-1]) + 1)
+    columns = np.flatnonzero(is_marked[height].any(axis=0))
+    return height, slice(int(columns[0]), int(columns[-1]) + 1)
 
 
 def _box(slices: Sequence[slice], top: int, left: int) -> tuple[int, int, int, int]:

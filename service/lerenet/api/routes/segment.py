@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.routing import APIRoute
+from pydantic import ValidationError
 
 from lerenet import errors
-from lerenet.api.dependencies import AtLeast, ReadyRuntimeDep
+from lerenet.api.dependencies import MIN_REVISION, AtLeast, ReadyRuntimeDep
 from lerenet.api.disconnection import unless_gone
 from lerenet.api.documents import (
     BODIES,
@@ -26,14 +27,44 @@ from lerenet.api.documents import (
 )
 from lerenet.api.forms import MULTIPART, UploadedFile, media_type_of, read_form, read_raw, unsupported
 from lerenet.api.negotiation import JSON, PNG, preferred_type
-from lerenet.api.parameters import SegmentParameters
+from lerenet.api.parameters import SegmentParameters, query_values
 from lerenet.api.rendering import PngCanvas, class_result
 from lerenet.api.schemas import FrameResult, SegmentBody
 from lerenet.errors import LimitExceeded, MalformedRequest, NotAcceptable
 from lerenet.observability import current_request_id
 from lerenet.runtime import Runtime, Work
 
-router = APIRouter(tags=["segment"], dependencies=[AtLeast])
+MAX_REVISION_DIGITS = 18
+
+
+class StraightRoute(APIRoute):
+    """A route whose ordinary requests spare the framework its work: solving dependencies costs more than the rest.
+
+    Whatever is not in order goes the framework's way, which knows what to say of it.
+    """
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """What answers a request."""
+        solve = super().get_route_handler()
+
+        async def answer(request: Request) -> Response:
+            revision = request.headers.get(MIN_REVISION, "0")
+            if not revision.isdecimal() or len(revision) > MAX_REVISION_DIGITS:
+                return await solve(request)
+            try:
+                query = SegmentParameters.model_validate(query_values(SegmentParameters, request.query_params))
+            except ValidationError:
+                return await solve(request)
+            runtime: Runtime = request.app.state.runtime
+            runtime.require_ready()
+            if revision != "0":
+                await runtime.catch_up(int(revision))
+            return await segment(request, runtime, query)
+
+        return answer
+
+
+router = APIRouter(tags=["segment"], dependencies=[AtLeast], route_class=StraightRoute)
 
 ANSWER = json_answer("What was found", RESULT_EXAMPLE, ("X-Classes", "X-Revisions", "X-Scores"))
 ANSWER["content"][PNG] = png_answer()
@@ -70,14 +101,11 @@ class _Asked:
     openapi_extra=BODY,
     responses={**PROBLEMS, 200: ANSWER},
 )
-async def segment(
-    request: Request, response: Response, runtime: ReadyRuntimeDep, query: Annotated[SegmentParameters, Query()]
-) -> SegmentBody | Response:
+async def segment(request: Request, runtime: ReadyRuntimeDep, query: Annotated[SegmentParameters, Query()]) -> Response:
     """Multipart `images`, or one image as the body itself. All images are answered, or none.
 
     `Accept: image/png` gives a PNG for one image: 1-bit for one class, a palette for several.
     """
-    response.headers["Vary"] = "Accept"
     async with runtime.work(runtime.settings.deadline_s) as work:
         asked = await _asked(request, query, runtime.settings.max_images)
         request.state.metadata = asked.parameters.inspection()
@@ -124,7 +152,7 @@ def _wanted(request: Request, asked: _Asked) -> str:
     return wanted
 
 
-async def _as_json(request: Request, runtime: Runtime, work: Work, asked: _Asked) -> SegmentBody:
+async def _as_json(request: Request, runtime: Runtime, work: Work, asked: _Asked) -> Response:
     render = partial(class_result, form=asked.parameters.format)
     frames = await unless_gone(request, runtime.segment(work, asked.data, asked.parameters.query(), render))
     results = [
@@ -133,12 +161,13 @@ async def _as_json(request: Request, runtime: Runtime, work: Work, asked: _Asked
         )
         for i, (file, frame) in enumerate(zip(asked.files, frames, strict=True))
     ]
-    return SegmentBody(
+    body = SegmentBody(
         request_id=current_request_id(),
         weights=runtime.weights_digest,
         metadata=request.state.metadata,
         results=results,
     )
+    return Response(body.model_dump_json(), headers={"Vary": "Accept"}, media_type=JSON)
 
 
 async def _as_png(request: Request, runtime: Runtime, work: Work, asked: _Asked) -> Response:

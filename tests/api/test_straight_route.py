@@ -1,0 +1,63 @@
+"""The shortcut of `/segment` takes what the framework takes, and answers what the framework answers."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import httpx
+import pytest
+from fastapi import FastAPI, Query
+from pydantic import ValidationError
+from starlette.datastructures import QueryParams
+
+from lerenet.api.parameters import SegmentParameters, query_values
+
+QUERIES = [
+    "",
+    "classes=a",
+    "classes=a,b&classes=c",
+    "classes=",
+    "classes=a,,b",
+    "threshold=0.25&threshold=0.5",
+    "threshold=",
+    "threshold=2",
+    "threshold=nan",
+    "min_area_px=7&min_score=1",
+    "min_area_px=7.5",
+    "min_area_px=+7",
+    "roi=0,0,4,4",
+    "roi=0,0,0,4",
+    "format=none&format=png",
+    "format=tiff",
+    "bits=12",
+    "bits=12.0",
+    "bits=%31%32",
+    "station=press+3&part=%C3%A9",
+    "station=",
+    "metadata=%7B%22shift%22%3A%22late%22%7D",
+    "metadata=%5B%5D",
+    "timestamp=2026-03-02T08:15:30Z",
+    "Classes=a",
+    "unknown=1",
+    "unknown=1&unknown=2&classes=a",
+    "classes[]=a",
+    "&&classes=a&=",
+]
+
+
+@pytest.mark.parametrize("query", QUERIES)
+async def test_query_is_read_as_the_framework_reads_it(query: str) -> None:
+    framework = FastAPI()
+
+    @framework.get("/")
+    async def asked(query: Annotated[SegmentParameters, Query()]) -> dict[str, Any]:
+        return {"sent": sorted(query.model_fields_set), **query.model_dump()}
+
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(framework), base_url="http://service") as client:
+        response = await client.get(f"/?{query}")
+    try:
+        parameters = SegmentParameters.model_validate(query_values(SegmentParameters, QueryParams(query)))
+    except ValidationError:
+        assert response.status_code == 422
+    else:
+        assert response.json() == {"sent": sorted(parameters.model_fields_set), **parameters.model_dump()}
