@@ -12,7 +12,7 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.routing import APIRoute
 
 from lerenet import errors
-from lerenet.api.dependencies import AtLeast, ReadyRuntimeDep
+from lerenet.api.dependencies import AtLeast, ReadyFrontDep
 from lerenet.api.disconnection import unless_gone
 from lerenet.api.documents import (
     BODIES,
@@ -31,7 +31,8 @@ from lerenet.api.rendering import PngCanvas, class_result
 from lerenet.api.schemas import FrameResult, SegmentBody
 from lerenet.errors import LimitExceeded, MalformedRequest, NotAcceptable
 from lerenet.observability import current_request_id
-from lerenet.runtime import Runtime, Work
+from lerenet.runtime import Work
+from lerenet.runtime.front import RuntimeFront
 
 router = APIRouter(tags=["segment"], dependencies=[AtLeast])
 
@@ -71,7 +72,7 @@ class _Asked:
     responses={**PROBLEMS, 200: ANSWER},
 )
 async def segment(
-    request: Request, response: Response, runtime: ReadyRuntimeDep, query: Annotated[SegmentParameters, Query()]
+    request: Request, response: Response, runtime: ReadyFrontDep, query: Annotated[SegmentParameters, Query()]
 ) -> SegmentBody | Response:
     """Multipart `images`, or one image as the body itself. All images are answered, or none.
 
@@ -124,7 +125,7 @@ def _wanted(request: Request, asked: _Asked) -> str:
     return wanted
 
 
-async def _as_json(request: Request, runtime: Runtime, work: Work, asked: _Asked) -> SegmentBody:
+async def _as_json(request: Request, runtime: RuntimeFront, work: Work, asked: _Asked) -> SegmentBody:
     render = partial(class_result, form=asked.parameters.format)
     frames = await unless_gone(request, runtime.segment(work, asked.data, asked.parameters.query(), render))
     results = [
@@ -141,7 +142,7 @@ async def _as_json(request: Request, runtime: Runtime, work: Work, asked: _Asked
     )
 
 
-async def _as_png(request: Request, runtime: Runtime, work: Work, asked: _Asked) -> Response:
+async def _as_png(request: Request, runtime: RuntimeFront, work: Work, asked: _Asked) -> Response:
     canvas = PngCanvas(is_probability=asked.parameters.format == "probability")
     [frame] = await unless_gone(request, runtime.segment(work, asked.data, asked.parameters.query(), canvas.paint))
     headers = {
