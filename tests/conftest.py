@@ -16,7 +16,7 @@ from builders import tiny_network
 from fakes import LevelSegmenter, engine_with
 from folders import write_packs
 from lerenet.network import save_weights
-from lerenet.runtime import Engine
+from lerenet.runtime.engine import Engine
 from lerenet.settings import Settings
 from serving import AppClient, running_client
 

@@ -14,7 +14,7 @@ from lerenet.inference.assessment import Assessment
 from lerenet.inference.encodings import ClassEncoding, dump_encoding, load_encoding
 from lerenet.inference.segmenter import SegmentationJob
 from lerenet.network import SupportEncoding
-from lerenet.runtime import Engine
+from lerenet.runtime.engine import Engine
 from lerenet.settings import Settings
 
 Map = NDArray[np.uint8]

@@ -10,7 +10,8 @@ import httpx
 from opentelemetry.trace import TracerProvider
 
 from lerenet.api import create_app
-from lerenet.runtime import Engine, Runtime, build_engine
+from lerenet.runtime.engine import Engine, build_engine
+from lerenet.runtime.runtime import Runtime
 from lerenet.settings import Settings
 
 READY_WITHIN_S = 30.0

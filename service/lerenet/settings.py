@@ -46,6 +46,14 @@ class Settings(BaseSettings):
         "127.0.0.1", description="Proxies whose `X-Forwarded-*` headers count: comma-separated addresses, or `*`."
     )
 
+    http_processes: int = Field(
+        0,
+        ge=0,
+        le=64,
+        description="Processes that speak HTTP, decode and render beside the one that has the device; 0: that one does"
+        " it all.",
+    )
+
     api_keys_file: Path | None = Field(
         None, description="Hashed API keys, as `lerenet keys` writes them; unset: everything is open."
     )

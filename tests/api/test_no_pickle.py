@@ -18,7 +18,7 @@ assert events == ["pickle.find_class"]
 events.clear()
 
 from api.plates import form, image_part, plate_png, register
-from lerenet.runtime import build_engine
+from lerenet.runtime.engine import build_engine
 from lerenet.settings import Settings
 from serving import running_client
 

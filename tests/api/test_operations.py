@@ -6,7 +6,7 @@ from collections.abc import Callable
 from api.plates import form, image_part, plate_png, register
 from conftest import ClientFactory
 from lerenet import __version__
-from lerenet.runtime import build_engine
+from lerenet.runtime.engine import build_engine
 from lerenet.settings import Settings
 from serving import AppClient
 

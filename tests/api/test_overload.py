@@ -17,7 +17,7 @@ from fakes import FailingSegmenter, GatedSegmenter, LevelSegmenter, engine_with
 from lerenet.errors import DeviceFailed
 from lerenet.imaging import Image, Shot, encode_image_png
 from lerenet.inference.encodings import ClassEncoding
-from lerenet.runtime import Engine, build_engine
+from lerenet.runtime.engine import Engine, build_engine
 from lerenet.settings import Settings
 from serving import AppClient, running_client, wait_until_ready
 

@@ -10,7 +10,7 @@ import pytest
 from api.plates import PNG_HEADERS, assert_problem, form, parts, plate_png, register
 from conftest import ClientFactory
 from lerenet.api import create_app
-from lerenet.api.app import SENT_HEADERS, SHOWN_HEADERS
+from lerenet.api.layers import SENT_HEADERS, SHOWN_HEADERS
 from lerenet.settings import Settings
 from lerenet.support import SqliteStore
 from serving import AppClient

@@ -11,7 +11,7 @@ from lerenet.imaging import ImageLimits, decode_image, encode_coco_rle
 from lerenet.inference.confidence import Confidence
 from lerenet.inference.regions import MaskRule, read_map
 from lerenet.inference.segmenter import SegmentationJob
-from lerenet.runtime import build_engine
+from lerenet.runtime.engine import build_engine
 from lerenet.runtime.host_memory import keep_freed_memory
 from lerenet.settings import load_settings
 

@@ -13,9 +13,8 @@ from lerenet.errors import ConfigurationError, WeightsError
 from lerenet.imaging import Shot
 from lerenet.network import weights_digest
 from lerenet.observability import Metrics
-from lerenet.runtime import build_engine
 from lerenet.runtime.device_queue import DeviceQueue
-from lerenet.runtime.engine import BATCH_PIXELS, device_memory_bytes
+from lerenet.runtime.engine import BATCH_PIXELS, build_engine, device_memory_bytes
 from lerenet.settings import Settings
 
 

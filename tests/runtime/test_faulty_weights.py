@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 
 from lerenet.errors import WeightsError
 from lerenet.network.config import NetworkConfig
-from lerenet.runtime import build_engine
+from lerenet.runtime.engine import build_engine
 from lerenet.settings import Settings
 
 

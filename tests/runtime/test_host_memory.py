@@ -11,8 +11,8 @@ BODY = """
 import ctypes, resource, sys
 if not hasattr(ctypes.CDLL(None), "mallopt"):
     sys.exit(77)
-from lerenet.runtime.host_memory import keep_freed_memory
 import torch
+from lerenet.runtime.host_memory import keep_freed_memory
 if sys.argv[1] == "kept":
     keep_freed_memory()
 def touch():

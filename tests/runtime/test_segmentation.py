@@ -15,8 +15,9 @@ from lerenet.imaging import Image, ImageLimits, Shot, encode_image_png
 from lerenet.inference.encodings import ClassEncoding
 from lerenet.observability import Metrics
 from lerenet.runtime import Finding, SegmentationQuery, SegmentedFrame
+from lerenet.runtime.device_maps import DeviceMaps
 from lerenet.runtime.device_queue import DeviceQueue
-from lerenet.runtime.findings import read_finding
+from lerenet.runtime.findings import read_finding, sought_class
 from lerenet.runtime.pools import ThreadPool
 from lerenet.runtime.segmentation import Segmentation
 from lerenet.settings import Settings
@@ -58,16 +59,13 @@ async def run(
     max_map_pixels: int = 1 << 30,
 ) -> list[SegmentedFrame[Rendered]]:
     decoders, encoders = ThreadPool("decode", 1), ThreadPool("encode", 2)
-    pipeline = Segmentation(
-        query,
-        [resolved(level) for level in LEVELS],
-        queue=queue,
-        decoders=decoders,
-        encoders=encoders,
-        max_map_pixels=max_map_pixels,
-    )
+    pipeline, classes = Segmentation(query, decoders=decoders, encoders=encoders), [resolved(level) for level in LEVELS]
     try:
-        return await pipeline.run([encode_image_png(stripes())], ImageLimits(), time.monotonic() + 30, render)
+        images = await pipeline.decode([encode_image_png(stripes())], ImageLimits())
+        coming = DeviceMaps(
+            queue, images, classes, query, deadline=time.monotonic() + 30, max_map_pixels=max_map_pixels
+        )
+        return await pipeline.render([(30, 16)], coming, render)
     finally:
         decoders.close()
         encoders.close()
@@ -108,11 +106,11 @@ def test_finding_follows_the_least_score_of_the_class_unless_the_request_has_its
     sure_of_area = replace(unsure, confidence=(-2.0, 1.0, 1.5))
 
     def area_px(each: ResolvedClass[ClassEncoding], query: SegmentationQuery) -> int:
-        return read_finding(q, q.shape, 0, each, query).segmented.area_px
+        return read_finding(q, q.shape, 0, sought_class(each, query), None).segmented.area_px
 
     assert area_px(unsure, SegmentationQuery()) == 0
     assert area_px(unsure, SegmentationQuery(min_score=0.3)) == 16
-    finding = read_finding(q, q.shape, 0, sure_of_area, SegmentationQuery())
+    finding = read_finding(q, q.shape, 0, sought_class(sure_of_area, SegmentationQuery()), None)
     assert (finding.segmented.area_px, finding.min_score) == (16, 0.6)
     assert finding.segmented.score == pytest.approx(1 / (1 + np.exp(2.0 - np.log(4.0) - 1.5 * np.log(4.0))))
 

@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
+from contract import first_of_each
 from lerenet.scaleout.plan import Plan, ServeConfig
 from lerenet.settings import load_settings
 from scaleout.cluster import Cluster
@@ -24,13 +25,8 @@ class Deployed:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Of the contract, the first of each test's parameters: the others take the same way through Serve."""
-    again = [each for each in items if each.path.name == "test_contract.py" and _is_repetition(each)]
+    items[:], again = first_of_each(items)
     config.hook.pytest_deselected(items=again)
-    items[:] = [each for each in items if each not in again]
-
-
-def _is_repetition(item: pytest.Item) -> bool:
-    return isinstance(item, pytest.Function) and hasattr(item, "callspec") and any(item.callspec.indices.values())
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from ray.serve import Application
 
-    from lerenet.runtime import Engine
+    from lerenet.runtime.engine import Engine
 
 
 POISON = 13

@@ -90,7 +90,7 @@ class KeyRing:
             raise Unauthorized(f"the key {found.prefix} is {state}: ask the operator for another")
         return found
 
-    def count(self, key: KeyRecord) -> Standing | None:
+    async def count(self, key: KeyRecord) -> Standing | None:
         """Counts a request against the key's rate; None for a key without one."""
         return self._rates.count(key)
 

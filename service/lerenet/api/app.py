@@ -8,19 +8,18 @@ from contextlib import asynccontextmanager
 from fastapi import APIRouter, FastAPI
 from opentelemetry import trace
 from opentelemetry.trace import TracerProvider
-from starlette.middleware.cors import CORSMiddleware
 
 from lerenet import __version__
 from lerenet.access import KeyRing
 from lerenet.api.documents import install_openapi
-from lerenet.api.doorkeeper import Doorkeeper
-from lerenet.api.envelope import Envelope
 from lerenet.api.errors import install_error_answers, problem_codes
-from lerenet.api.foreign_pages import ForeignPages
-from lerenet.api.gate import Gate, needs_of
-from lerenet.api.routes import docs, label_studio, operations, page, segment, support
+from lerenet.api.gate import needs_of
+from lerenet.api.layers import add_layers
+from lerenet.api.routes import docs, label_studio, liveness, operations, page, segment, support
 from lerenet.api.telemetry import telemetry
-from lerenet.runtime import Engine, Runtime, build_engine
+from lerenet.runtime.admission import Tallies
+from lerenet.runtime.engine import Engine, build_engine
+from lerenet.runtime.runtime import Runtime
 from lerenet.settings import Settings
 
 DESCRIPTION = """
@@ -41,18 +40,6 @@ TAGS = [
     {"name": "operations", "description": "Probes, metrics, limits"},
 ]
 
-SENT_HEADERS = [
-    *("Authorization", "Content-Type", "If-Match", "If-None-Match"),
-    *("X-API-Key", "X-Min-Revision", "X-Request-ID"),
-]
-"""What pages of other origins may send."""
-
-SHOWN_HEADERS = [
-    *("ETag", "Location", "RateLimit", "RateLimit-Policy", "Retry-After", "Server-Timing", "WWW-Authenticate"),
-    *("X-Classes", "X-Registry-Revision", "X-Request-ID", "X-Revision", "X-Revisions", "X-Scores", "X-Weights-Digest"),
-]
-"""What they may read."""
-
 
 def create_app(
     settings: Settings,
@@ -60,6 +47,7 @@ def create_app(
     build: Callable[[Settings], Engine] = build_engine,
     on_loss: Callable[[], None] = lambda: None,
     tracer_provider: TracerProvider | None = None,
+    tallies: Tallies | None = None,
 ) -> FastAPI:
     """The ASGI application. Its lifespan starts to load the weights, and drains at the end.
 
@@ -68,12 +56,13 @@ def create_app(
         build: Makes the engine.
         on_loss: Called when only a restart helps; whoever runs the process should end it.
         tracer_provider: Takes the spans of requests and their stages; None: whatever the process is set up with.
+        tallies: Where what is let in is counted; None: in this process.
 
     Raises:
         ConfigurationError: The key file is missing or damaged.
     """
     keys = None if settings.api_keys_file is None else KeyRing(settings.api_keys_file)
-    runtime = Runtime(settings, build=build, on_loss=on_loss)
+    runtime = Runtime(settings, build=build, on_loss=on_loss, tallies=tallies)
     runtime.metrics.expect_problems(problem_codes())
 
     @asynccontextmanager
@@ -95,7 +84,7 @@ def create_app(
         telemetry=telemetry(settings.root_path, tracer_provider),
     )
     app.state.runtime, app.state.keys = runtime, keys
-    _add_layers(app, runtime, keys, trace.get_tracer("lerenet", __version__, tracer_provider))
+    add_layers(app, runtime, keys, trace.get_tracer("lerenet", __version__, tracer_provider))
     install_error_answers(app)
     for router in _routers(settings):
         app.include_router(router)
@@ -103,27 +92,8 @@ def create_app(
     return app
 
 
-def _add_layers(app: FastAPI, runtime: Runtime, keys: KeyRing | None, tracer: trace.Tracer) -> None:
-    """From the innermost to the outermost."""
-    settings = runtime.settings
-    app.add_middleware(Doorkeeper, runtime=runtime, route=segment.ROUTE)
-    if keys is not None:
-        app.add_middleware(Gate, keys=keys, needs=needs_of(settings))
-    origins = [origin for each in settings.cors_origins.split(",") if (origin := each.strip())]
-    app.add_middleware(ForeignPages, origins=origins)
-    app.add_middleware(Envelope, runtime=runtime, tracer=tracer)
-    if origins:
-        app.add_middleware(
-            CORSMiddleware,
-            allow_origins=origins,
-            allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
-            allow_headers=SENT_HEADERS,
-            expose_headers=SHOWN_HEADERS,
-        )
-
-
 def _routers(settings: Settings) -> Iterator[APIRouter]:
-    yield from (support.router, segment.router, operations.router, page.router)
+    yield from (support.router, segment.router, liveness.router, operations.router, page.router)
     if settings.metrics != "off":
         yield operations.metrics_router
     if settings.docs != "off":

@@ -9,20 +9,20 @@ from fastapi import Depends, Header, Query, Request
 from lerenet.access import KeyRing
 from lerenet.api.negotiation import strong_tag
 from lerenet.api.parameters import NoParameters
-from lerenet.runtime import Runtime
+from lerenet.runtime.front import RuntimeFront
 
 MIN_REVISION = "X-Min-Revision"
 """Which revision of the registry an answer must show, at least."""
 
 
-async def _runtime(request: Request) -> Runtime:
-    runtime: Runtime = request.app.state.runtime
-    return runtime
+async def _front(request: Request) -> RuntimeFront:
+    front: RuntimeFront = request.app.state.runtime
+    return front
 
 
-async def _ready_runtime(runtime: Annotated[Runtime, Depends(_runtime)]) -> Runtime:
-    runtime.require_ready()  # before a body is read
-    return runtime
+async def _ready_front(front: Annotated[RuntimeFront, Depends(_front)]) -> RuntimeFront:
+    front.require_ready()  # before a body is read
+    return front
 
 
 async def _keys(request: Request) -> KeyRing | None:
@@ -47,7 +47,7 @@ async def _if_none_match(
 
 
 async def _at_least(
-    runtime: Annotated[Runtime, Depends(_ready_runtime)],
+    front: Annotated[RuntimeFront, Depends(_ready_front)],
     x_min_revision: Annotated[
         int | None,
         Header(
@@ -59,14 +59,14 @@ async def _at_least(
     ] = None,
 ) -> None:
     if x_min_revision is not None:
-        await runtime.catch_up(x_min_revision)
+        await front.catch_up(x_min_revision)
 
 
-RuntimeDep = Annotated[Runtime, Depends(_runtime)]
-"""The runtime, whatever its phase."""
+FrontDep = Annotated[RuntimeFront, Depends(_front)]
+"""The runtime, whatever its phase and wherever its device."""
 
-ReadyRuntimeDep = Annotated[Runtime, Depends(_ready_runtime)]
-"""The runtime once it answers; 503 before and after."""
+ReadyFrontDep = Annotated[RuntimeFront, Depends(_ready_front)]
+"""The same once it answers; 503 before and after."""
 
 KeysDep = Annotated[KeyRing | None, Depends(_keys)]
 """The API keys in force; None where none are asked for."""

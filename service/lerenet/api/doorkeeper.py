@@ -7,7 +7,7 @@ import time
 from fastapi.routing import APIRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from lerenet.runtime import Runtime
+from lerenet.runtime.front import RuntimeFront
 
 
 class Doorkeeper:
@@ -19,7 +19,7 @@ class Doorkeeper:
         route: What is kept.
     """
 
-    def __init__(self, app: ASGIApp, runtime: Runtime, route: APIRoute) -> None:
+    def __init__(self, app: ASGIApp, runtime: RuntimeFront, route: APIRoute) -> None:
         self._app = app
         self._runtime = runtime
         self._route = route

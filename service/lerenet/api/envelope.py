@@ -16,8 +16,8 @@ from lerenet.errors import BodyTooLarge, LERENetError
 from lerenet.inference import refusals
 from lerenet.observability import Timings, accepted_request_id
 from lerenet.observability.request_id import request_context
-from lerenet.runtime import Runtime
 from lerenet.runtime.admission import Share
+from lerenet.runtime.front import RuntimeFront
 from lerenet.support import seen_revision, watched
 
 REGISTRY_REVISION = "X-Registry-Revision"
@@ -51,7 +51,7 @@ class Envelope:
         tracer: Makes spans of the stages of traced requests.
     """
 
-    def __init__(self, app: ASGIApp, runtime: Runtime, tracer: Tracer) -> None:
+    def __init__(self, app: ASGIApp, runtime: RuntimeFront, tracer: Tracer) -> None:
         self._app = app
         self._tracer = tracer
         self._runtime = runtime
@@ -123,7 +123,7 @@ class _Exchange:
         send: Send,
         timings: Timings,
         request_id: str,
-        runtime: Runtime,
+        runtime: RuntimeFront,
         share: Share,
     ) -> None:
         self.scope = scope

@@ -106,7 +106,7 @@ class Gate:
 
     async def _with_key(self, key: KeyRecord, needed: Scopes, scope: Connection, receive: Receive, send: Send) -> None:
         scope.setdefault("state", {})["key"] = key.prefix  # for the log
-        standing = self._keys.count(key)
+        standing = await self._keys.count(key)
         send = _marked(send, standing)
         if standing is not None and standing.is_exceeded:
             detail = (

@@ -10,8 +10,9 @@ from lerenet.api.masks import DECIMALS
 from lerenet.errors import MalformedRequest, NoSupportClasses, RequestError
 from lerenet.formats.label_config import BrushControl
 from lerenet.formats.label_studio import BrushResult, Prediction, brush_result, prediction
-from lerenet.runtime import Finding, Runtime, SegmentationQuery
+from lerenet.runtime import Finding, SegmentationQuery
 from lerenet.runtime.pools import all_or_first_error
+from lerenet.runtime.runtime import Runtime
 
 MAX_IMAGES_AT_ONCE = 8
 NO_CLASSES = "lerenet"

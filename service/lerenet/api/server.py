@@ -1,14 +1,13 @@
-"""Runs the application with uvicorn: one process, one worker, one device."""
+"""Runs the application with uvicorn, in the one process that has the device."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import math
 import os
 import threading
 import time
-import warnings
+from collections.abc import Callable
 from types import FrameType
 
 import structlog
@@ -16,11 +15,11 @@ import uvicorn
 from fastapi import FastAPI
 
 from lerenet.api.app import create_app
-from lerenet.api.connection import KEEP_ALIVE_S, BoundedHead
-from lerenet.observability import configure_logs
-from lerenet.runtime import Runtime
-from lerenet.runtime.host_memory import keep_freed_memory
-from lerenet.settings import Settings, unknown_variables
+from lerenet.api.process import configuration, prepare_process
+from lerenet.runtime.admission import Tallies
+from lerenet.runtime.engine import Engine, build_engine
+from lerenet.runtime.runtime import Runtime
+from lerenet.settings import Settings
 
 EXIT_DEVICE_LOST = 70
 """Exit status when only a restart helps (EX_SOFTWARE of sysexits.h)."""
@@ -37,8 +36,20 @@ LOOK_S = 0.1
 _log = structlog.get_logger(__name__)
 
 
-def serve(settings: Settings) -> int:
+def serve(
+    settings: Settings,
+    *,
+    build: Callable[[Settings], Engine] = build_engine,
+    tallies: Tallies | None = None,
+    make_server: Callable[[uvicorn.Config, FastAPI, Settings], Server] | None = None,
+) -> int:
     """Serves until SIGTERM or SIGINT, or until only a restart helps.
+
+    Args:
+        settings: Read once.
+        build: Makes the engine.
+        tallies: Where what is let in is counted; None: in this process.
+        make_server: Makes what brings requests to the application; None: uvicorn in this process.
 
     Returns:
         Exit status for the process.
@@ -52,23 +63,13 @@ def serve(settings: Settings) -> int:
         _end_for_certain()
         asyncio.get_running_loop().call_later(LAST_ANSWERS_S, lambda: setattr(server, "should_exit", True))
 
-    app = create_app(settings, on_loss=end_soon)
-    server = _Server(_configuration(app, settings), app.state.runtime)
+    app = create_app(settings, build=build, on_loss=end_soon, tallies=tallies)
+    server = (make_server or Server)(configuration(app, settings), app, settings)
     with contextlib.suppress(KeyboardInterrupt):  # raised again by uvicorn once it has ended well
         server.run()
     if is_lost:
         _log.error("ended: only a restart helps; the lines above say why", status=EXIT_DEVICE_LOST)
     return EXIT_DEVICE_LOST if is_lost or not server.started else 0
-
-
-def prepare_process(settings: Settings) -> None:
-    """Sets what holds for a whole process: its memory, its logs, its warnings."""
-    keep_freed_memory()
-    configure_logs(settings.log_level, settings.log_format)
-    # Pillow warns of damaged files in words of their own, and Python would keep each of them to say it only once
-    warnings.filterwarnings("ignore", module=r"PIL\b")
-    for name in unknown_variables():
-        _log.warning("unknown setting, ignored", variable=name)
 
 
 def _end_for_certain() -> None:
@@ -78,43 +79,34 @@ def _end_for_certain() -> None:
     timer.start()
 
 
-class _Server(uvicorn.Server):
-    """Goes on for a while after the signal, red for a balancer's checks: closing at once would cut off newcomers."""
+class Server(uvicorn.Server):
+    """Goes on for a while after the signal, red for a balancer's checks: closing at once would cut off newcomers.
 
-    def __init__(self, config: uvicorn.Config, runtime: Runtime) -> None:
+    Args:
+        config: Of uvicorn.
+        app: The application.
+        settings: What the operator decided.
+    """
+
+    def __init__(self, config: uvicorn.Config, app: FastAPI, settings: Settings) -> None:
         super().__init__(config)
-        self._runtime = runtime
+        self._runtime: Runtime = app.state.runtime
+        self._drain_delay_s = settings.drain_delay_s
         self._is_waiting = False
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Takes a signal."""
         if self._is_waiting:  # a second signal is for whoever does not want to wait
             self._is_waiting = False
         else:
             super().handle_exit(sig, frame)
 
     async def main_loop(self) -> None:
+        """Waits for the end, and announces it."""
         await super().main_loop()
-        until = time.monotonic() + self._runtime.settings.drain_delay_s
+        until = time.monotonic() + self._drain_delay_s
         self._runtime.announce_end()
         self._is_waiting = self._runtime.phase == "leaving"
         while self._is_waiting and time.monotonic() < until:
             await asyncio.sleep(LOOK_S)
         self._is_waiting = False
-
-
-def _configuration(app: FastAPI, settings: Settings) -> uvicorn.Config:
-    return uvicorn.Config(
-        app,
-        host=settings.host,
-        port=settings.port,
-        proxy_headers=True,
-        forwarded_allow_ips=settings.forwarded_allow_ips,
-        server_header=False,
-        access_log=False,  # the envelope writes one line per request, with its id
-        log_config=None,
-        lifespan="on",
-        ws="none",
-        http=BoundedHead,
-        timeout_keep_alive=KEEP_ALIVE_S,
-        timeout_graceful_shutdown=math.ceil(settings.drain_s),
-    )

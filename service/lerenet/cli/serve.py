@@ -1,4 +1,4 @@
-"""`lerenet serve`: the service in this process."""
+"""`lerenet serve`: the service in this process, and its HTTP beside it where the settings say so."""
 
 from __future__ import annotations
 
@@ -35,7 +35,6 @@ def serve(
     from lerenet.cli.spinning import spin_briefly
 
     spin_briefly()
-    from lerenet.api.server import serve as run
     from lerenet.settings import load_settings
 
     given: dict[str, Any] = {
@@ -46,4 +45,10 @@ def serve(
         "device": device,
     }
     settings = load_settings(**{name: value for name, value in given.items() if value is not None})
+    if settings.http_processes:
+        from lerenet.edge.core import serve as run_core
+
+        raise typer.Exit(run_core(settings))
+    from lerenet.api.server import serve as run
+
     raise typer.Exit(run(settings))

@@ -48,6 +48,7 @@ _DOCUMENTATION = {
     "held_pixels": "Pixels of decoded images in memory.",
     "held_limit_pixels": "Pixels of decoded images that may be in memory.",
     "requests_in_progress": "Requests being worked on.",
+    "http_processes": "Processes that speak HTTP beside the one that has the device.",
     "map_pixels": "Pixels of probability maps that wait to be encoded.",
     "prototype_bytes": "Prototypes on the device.",
     "prototype_host_bytes": "Prototypes in host memory, behind those on the device.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,13 +11,19 @@ from numpy.typing import NDArray
 from lerenet.errors import MalformedRequest
 from lerenet.imaging import Image
 from lerenet.inference.confidence import Confidence
-from lerenet.inference.encodings import ClassEncoding
 from lerenet.inference.regions import MaskRule, SegmentedClass, read_map
 from lerenet.support import ResolvedClass
 
 Box = tuple[int, int, int, int]
 Map = NDArray[np.uint8]
-Resolved = ResolvedClass[ClassEncoding]
+
+
+class Scaled(Protocol):
+    """Prototypes, as far as reading a map goes."""
+
+    @property
+    def scale(self) -> float:
+        """Working scale of the class."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +70,34 @@ class SegmentationQuery:
         return image[y : y + height, x : x + width]
 
 
+@dataclass(frozen=True, slots=True)
+class SoughtClass:
+    """A class that a request looks for, and what makes a mask of its maps.
+
+    Attributes:
+        name: Of the class.
+        revision: Of the class.
+        rule: Its own parameters, and the request's before them.
+    """
+
+    name: str
+    revision: str
+    rule: MaskRule
+
+
+def sought_class(resolved: ResolvedClass[Scaled], query: SegmentationQuery) -> SoughtClass:
+    """A class of the registry under what a request says."""
+    record, own = resolved.record, resolved.record.parameters
+    rule = MaskRule(
+        threshold=resolved.threshold if query.threshold is None else query.threshold,
+        min_area_px=own.min_area_px if query.min_area_px is None else query.min_area_px,
+        min_score=resolved.min_score if query.min_score is None else query.min_score,
+        confidence=Confidence(*resolved.confidence),
+        scale=resolved.encoding.scale,
+    )
+    return SoughtClass(record.name, record.revision, rule)
+
+
 @dataclass(frozen=True, eq=False)
 class Finding:
     """One class in one image.
@@ -86,32 +121,21 @@ class Finding:
     q: Map
 
 
-def read_finding(q: Map, size: tuple[int, int], place: int, resolved: Resolved, query: SegmentationQuery) -> Finding:
+def read_finding(q: Map, size: tuple[int, int], place: int, sought: SoughtClass, roi: Box | None) -> Finding:
     """Reads the map of one class.
 
     Args:
         q: Probabilities as round(255 p), of the part of the image that was looked at.
         size: (H, W) of the whole image.
         place: Position of the class in the answer.
-        resolved: The class.
-        query: Whose parameters come before the class's own.
+        sought: The class.
+        roi: [x, y, w, h] of that part; None where it is the whole.
     """
-    record, rule = resolved.record, _rule(resolved, query)
+    rule = sought.rule
     segmented = read_map(q, rule)
-    if query.roi is not None:
-        segmented, q = _in_whole(segmented, query.roi, size), _placed(q, query.roi, size)
-    return Finding(place, record.name, record.revision, rule.threshold, rule.min_score, segmented, q)
-
-
-def _rule(resolved: Resolved, query: SegmentationQuery) -> MaskRule:
-    own = resolved.record.parameters
-    return MaskRule(
-        threshold=resolved.threshold if query.threshold is None else query.threshold,
-        min_area_px=own.min_area_px if query.min_area_px is None else query.min_area_px,
-        min_score=resolved.min_score if query.min_score is None else query.min_score,
-        confidence=Confidence(*resolved.confidence),
-        scale=resolved.encoding.scale,
-    )
+    if roi is not None:
+        segmented, q = _in_whole(segmented, roi, size), _placed(q, roi, size)
+    return Finding(place, sought.name, sought.revision, rule.threshold, rule.min_score, segmented, q)
 
 
 def _in_whole(segmented: SegmentedClass, roi: Box, size: tuple[int, int]) -> SegmentedClass:

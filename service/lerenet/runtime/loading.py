@@ -17,8 +17,10 @@ from lerenet.inference.encodings import ClassEncoding
 from lerenet.inference.recipe import recipe_digest
 from lerenet.inference.segmenter import SegmentationJob
 from lerenet.observability import Metrics
+from lerenet.runtime.device_maps import DeviceMaps, Resolved
 from lerenet.runtime.device_queue import DeviceQueue
 from lerenet.runtime.engine import Engine
+from lerenet.runtime.findings import SegmentationQuery
 from lerenet.runtime.pools import run_on_passing_thread
 from lerenet.settings import Settings
 from lerenet.support import Limits, PrototypeCache, SupportRegistry
@@ -39,12 +41,20 @@ class Loaded:
         queue: The way to it.
         cache: Prototypes in memory and on disk.
         registry: Support classes.
+        max_map_pixels: Of the maps of one job.
     """
 
     engine: Engine
     queue: DeviceQueue
     cache: PrototypeCache[ClassEncoding]
     registry: SupportRegistry[ClassEncoding]
+    max_map_pixels: int
+
+    def map(
+        self, images: Sequence[Image], resolved: Sequence[Resolved], query: SegmentationQuery, deadline: float
+    ) -> DeviceMaps:
+        """Has the maps of images made; arguments and errors as of `DeviceMaps`."""
+        return DeviceMaps(self.queue, images, resolved, query, deadline=deadline, max_map_pixels=self.max_map_pixels)
 
     async def warm_classes(self) -> None:
         """Makes what is missing for these weights, while requests are answered already."""
@@ -119,7 +129,8 @@ async def load(
         shared=None if backing.share is None else backing.share(_made_by(engine)),
     )
     queue = DeviceQueue(engine, settings, metrics, on_death)
-    loaded = Loaded(engine, queue, cache, _registry(backing, cache, engine, queue, settings))
+    registry = _registry(backing, cache, engine, queue, settings)
+    loaded = Loaded(engine, queue, cache, registry, settings.max_map_pixels)
     try:
         await _try_device(engine, queue)
     except BaseException:

@@ -10,6 +10,9 @@ from typing import TypeVar
 
 Result = TypeVar("Result")
 
+MAX_CODEC_THREADS = 8
+"""That decode, and as many that encode, where the settings say nothing."""
+
 
 class ThreadPool:
     """Threads that do one kind of work; the event loop waits for them without blocking."""

@@ -12,15 +12,15 @@ from typing import Literal, Self
 import structlog
 
 from lerenet import __version__
-from lerenet.errors import DeadlineExceeded, DeviceFailed, Draining, LERENetError, Loading
+from lerenet.errors import DeviceFailed, Draining, LERENetError, Loading
 from lerenet.inference.encodings import ClassEncoding
 from lerenet.observability import Metrics, ServiceState
-from lerenet.runtime.admission import Budget, HeldImageLimits, RequestsInProgress, Work, admission_gauges
+from lerenet.runtime.admission import Admission, Budget, Tallies, Work
 from lerenet.runtime.cpus import available_cpus
 from lerenet.runtime.engine import Engine, build_engine, device_memory_bytes
 from lerenet.runtime.findings import SegmentationQuery
 from lerenet.runtime.loading import Loaded, load
-from lerenet.runtime.pools import ThreadPool
+from lerenet.runtime.pools import MAX_CODEC_THREADS, ThreadPool
 from lerenet.runtime.segmentation import Render, Rendered, Segmentation, SegmentedFrame
 from lerenet.runtime.uploads import SupportFiles, read_support
 from lerenet.settings import Settings
@@ -30,8 +30,6 @@ LOADING_RETRY_S = 3.0
 
 WATCH_S = 0.25
 """Between two looks at the device, in seconds."""
-
-MAX_CODEC_THREADS = 8
 
 _log = structlog.get_logger(__name__)
 
@@ -44,9 +42,7 @@ class Runtime:
         metrics: Told of batches; shows the state on demand.
         build: Makes the engine, off the event loop.
         on_loss: Called once, on the event loop, when only a restart helps: the device is lost, or loading failed.
-
-    Attributes:
-        bodies: Bytes of request bodies in memory, for whoever reads them.
+        tallies: Where what is let in is counted; None: in this process.
     """
 
     def __init__(
@@ -56,6 +52,7 @@ class Runtime:
         metrics: Metrics | None = None,
         build: Callable[[Settings], Engine] = build_engine,
         on_loss: Callable[[], None] = lambda: None,
+        tallies: Tallies | None = None,
     ) -> None:
         self.settings = settings
         self.metrics = metrics or Metrics()
@@ -66,9 +63,7 @@ class Runtime:
         self._is_leaving = False
         self._is_draining = False
         self._settled = asyncio.Event()
-        self._in_progress = RequestsInProgress()
-        self.bodies = Budget(settings.max_held_bytes, "bytes of requests", self._retry_after_s)
-        self._pixels = Budget(settings.max_held_pixels, "pixels of images", self._retry_after_s)
+        self._admission = Admission(settings, self.retry_after_s, tallies or Tallies())
         n_threads = settings.codec_threads or min(settings.threads or available_cpus(), MAX_CODEC_THREADS)
         self._decoders = ThreadPool("decode", n_threads)
         self._encoders = ThreadPool("encode", n_threads)
@@ -85,7 +80,7 @@ class Runtime:
     ) -> None:
         self._is_draining = True
         until = time.monotonic() + self.settings.drain_s
-        await self._in_progress.wait_until_done(self.settings.drain_s)
+        await self._admission.in_progress.wait_until_done(self.settings.drain_s)
         for task in self._background:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
@@ -205,7 +200,7 @@ class Runtime:
     async def refresh_metrics(self) -> None:
         """Brings the metrics' state up to date."""
         gauges = {"ready": float(self.phase == "ready"), "live": float(self.is_live)}
-        gauges |= admission_gauges(self.settings, self.bodies, self._pixels, self._in_progress)
+        gauges |= self._admission.gauges()
         counters: dict[str, float] = {}
         if self._loaded is not None and self.phase != "draining":
             gauges |= await self._loaded.gauges()
@@ -214,6 +209,11 @@ class Runtime:
         self.metrics.state = ServiceState(build, gauges, counters, device_memory_bytes())
 
     # -- work
+
+    @property
+    def bodies(self) -> Budget:
+        """Bytes of request bodies in memory, for whoever reads them."""
+        return self._admission.bodies
 
     @asynccontextmanager
     async def work(self, deadline_s: float) -> AsyncIterator[Work]:
@@ -224,17 +224,8 @@ class Runtime:
             Loading, Draining, DeviceFailed: Nothing is admitted now.
         """
         self.require_ready()
-        settings = self.settings
-        with self._in_progress.one_more(), self._pixels.share() as share:
-            limits = HeldImageLimits(settings.max_image_pixels, settings.max_image_side_px, share=share)
-            try:
-                async with asyncio.timeout(deadline_s):
-                    yield Work(limits, time.monotonic() + deadline_s)
-            except TimeoutError as err:
-                detail = (
-                    f"not read and answered within {deadline_s:g} s: send fewer or smaller images, or fewer classes"
-                )
-                raise DeadlineExceeded(detail, retry_after_s=self._retry_after_s()) from err
+        async with self._admission.work(deadline_s) as work:
+            yield work
 
     async def catch_up(self, revision: int) -> None:
         """Waits until the registry is seen as it is at a revision, or later.
@@ -244,7 +235,7 @@ class Runtime:
             Loading, Draining, DeviceFailed: Nothing is admitted now.
         """
         registry = self.registry
-        with self._in_progress.one_more():
+        with self._admission.in_progress.one_more():
             await registry.at_least(revision)
 
     def check_room(self, deadline: float) -> None:
@@ -280,19 +271,16 @@ class Runtime:
         """
         loaded = self.require_ready()
         resolved = await loaded.registry.resolve(query.references)
-        pipeline = Segmentation(
-            query,
-            resolved,
-            queue=loaded.queue,
-            decoders=self._decoders,
-            encoders=self._encoders,
-            max_map_pixels=self.settings.max_map_pixels,
-        )
-        return await pipeline.run(files, work.limits, work.deadline, render)
+        pipeline = Segmentation(query, decoders=self._decoders, encoders=self._encoders)
+        images = await pipeline.decode(files, work.limits)
+        sizes = [(image.shape[0], image.shape[1]) for image in images]
+        coming = loaded.map(images, resolved, query, work.deadline)
+        return await pipeline.render(sizes, coming, render)
 
     def _stopping(self) -> Draining:
         detail = "the service is stopping: ask again after its restart"
         return Draining(detail, retry_after_s=self.settings.drain_s)
 
-    def _retry_after_s(self) -> float:
+    def retry_after_s(self) -> float:
+        """Forecast of when to come again, in seconds."""
         return LOADING_RETRY_S if self._loaded is None else self._loaded.queue.retry_after_s

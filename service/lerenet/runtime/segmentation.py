@@ -1,20 +1,15 @@
-"""From a request's files to what its images show: decode, queue, read the maps, render each finding."""
+"""From a request's files to what its images show: decode, have the maps made, read them, render each finding."""
 
 from __future__ import annotations
 
-import time
-from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from lerenet.imaging import Image, ImageLimits, decode_image
-from lerenet.inference.segmenter import SegmentationJob
 from lerenet.observability import timed_stage
-from lerenet.runtime.device_queue import DeviceQueue, TimedMaps
-from lerenet.runtime.findings import Finding, Map, Resolved, SegmentationQuery, read_finding
+from lerenet.runtime.findings import Finding, Map, SegmentationQuery, SoughtClass, read_finding
 from lerenet.runtime.pools import ThreadPool, all_or_first_error
 
 Rendered = TypeVar("Rendered")
@@ -32,74 +27,78 @@ class SegmentedFrame(Generic[Rendered]):
 Render = Callable[[Finding], Rendered]
 
 
-@dataclass(frozen=True, eq=False)
-class _Part:
-    """Some of the classes on one image: their places in the answer, and the job to find them."""
+class MapPart(Protocol):
+    """The maps of some classes on one image. Whoever drops it lets the device go on."""
 
-    places: range
-    job: SegmentationJob
+    @property
+    def first_place(self) -> int:
+        """Position in the answer of the first of the classes; the others follow."""
+
+    @property
+    def classes(self) -> Sequence[SoughtClass]:
+        """Those that the maps are of."""
+
+    @property
+    def maps(self) -> Sequence[Map]:
+        """One for each of them."""
+
+
+class ComingMaps(Protocol):
+    """Maps that are being made for a request, by a device of this process or of another."""
+
+    async def next_part(self, frame: int) -> MapPart | None:
+        """The next ones of an image, in the order of the answer; None when it has had all of them.
+
+        Raises:
+            LERENetError: Why there are none.
+        """
+
+    def cancel(self) -> None:
+        """Nobody waits for them any more."""
 
 
 class Segmentation:
-    """The pipeline of one request after its classes are known.
+    """The pipeline of one request, on both sides of the device.
 
     Args:
         query: What is asked.
-        resolved: The classes, in the order of the answer.
-        queue: The device.
         decoders: Threads for decoding.
         encoders: Threads for reading and rendering maps.
-        max_map_pixels: Of the probability maps of one job; an image with more classes than that goes in several.
     """
 
-    def __init__(
-        self,
-        query: SegmentationQuery,
-        resolved: Sequence[Resolved],
-        *,
-        queue: DeviceQueue,
-        decoders: ThreadPool,
-        encoders: ThreadPool,
-        max_map_pixels: int,
-    ) -> None:
+    def __init__(self, query: SegmentationQuery, *, decoders: ThreadPool, encoders: ThreadPool) -> None:
         self._query = query
-        self._resolved = resolved
-        self._queue = queue
         self._decoders = decoders
         self._encoders = encoders
-        self._max_map_pixels = max_map_pixels
 
-    async def run(
-        self, files: Sequence[bytes], limits: ImageLimits, deadline: float, render: Render[Rendered]
-    ) -> list[SegmentedFrame[Rendered]]:
-        """Segments images; a single faulty one fails the request before the device has worked on any.
-
-        Args:
-            files: Image files.
-            limits: Of each.
-            deadline: Monotonic time, in seconds, after which nobody waits.
-            render: Makes the answer of a finding; called on the encoding threads, one image's findings in order.
+    async def decode(self, files: Sequence[bytes], limits: ImageLimits) -> list[Image]:
+        """Images of files; a single faulty one fails the request before the device has worked on any.
 
         Raises:
             RequestError: An image cannot be read, or the region of interest lies outside it.
-            Unavailable: The queue is full, or the service stops.
-            DeviceFailed: The device is lost.
+            QueueFull: No memory for more images now.
         """
         with timed_stage("decode"):
-            images = await self._decoders.map(partial(self._decode, limits), range(len(files)), files)
-        frames = [(image, self._parts(image)) for image in images]
-        futures = deque(self._queue.submit([part.job for _, parts in frames for part in parts], deadline))
-        submitted = time.monotonic()
-        awaited = [
-            ((image.shape[0], image.shape[1]), deque((part, futures.popleft()) for part in parts))
-            for image, parts in frames
-        ]
+            return await self._decoders.map(partial(self._decode, limits), range(len(files)), files)
+
+    async def render(
+        self, sizes: Sequence[tuple[int, int]], coming: ComingMaps, render: Render[Rendered]
+    ) -> list[SegmentedFrame[Rendered]]:
+        """What the images show.
+
+        Args:
+            sizes: (H, W) of each.
+            coming: Their maps.
+            render: Makes the answer of a finding; called on the encoding threads, one image's findings in order.
+
+        Raises:
+            LERENetError: Why maps do not come.
+        """
         try:
-            return await all_or_first_error([self._finish(size, parts, submitted, render) for size, parts in awaited])
+            frames = [self._finish(index, size, coming, render) for index, size in enumerate(sizes)]
+            return await all_or_first_error(frames)
         finally:
-            for _, parts_left in awaited:
-                for _, future in parts_left:
-                    future.cancel()
+            coming.cancel()
 
     def _decode(self, limits: ImageLimits, frame: int, data: bytes) -> Image:
         pointer = f"/images/{frame}"
@@ -107,45 +106,18 @@ class Segmentation:
         self._query.check_size(image, pointer)
         return image
 
-    def _parts(self, image: Image) -> list[_Part]:
-        """An image's classes, in as many jobs as the memory of their maps asks for."""
-        height, width = image.shape[:2]
-        n_classes, length = len(self._resolved), max(1, self._max_map_pixels // (height * width))
-        places = [range(start, min(start + length, n_classes)) for start in range(0, n_classes, length)]
-        return [_Part(each, self._job(image, each)) for each in places]
-
-    def _job(self, image: Image, places: range) -> SegmentationJob:
-        encodings = tuple(self._resolved[place].encoding for place in places)
-        return SegmentationJob(self._query.looked_at(image), encodings)
-
     async def _finish(
-        self,
-        size: tuple[int, int],
-        parts: deque[tuple[_Part, Future[TimedMaps]]],
-        submitted: float,
-        render: Render[Rendered],
+        self, index: int, size: tuple[int, int], coming: ComingMaps, render: Render[Rendered]
     ) -> SegmentedFrame[Rendered]:
         rendered: list[Rendered] = []
-        while parts:  # taken out one by one: a future that stayed would keep its maps until the request ends
-            rendered += await self._finish_part(*parts.popleft(), size, submitted, render)
+        while (part := await coming.next_part(index)) is not None:
+            with timed_stage("encode"):
+                rendered += await self._encoders.run(partial(self._rendered, part, size, render))
+            del part  # what stayed in a name would keep its maps while the next ones are waited for
         return SegmentedFrame(*size, tuple(rendered))
 
-    async def _finish_part(
-        self,
-        part: _Part,
-        future: Future[TimedMaps],
-        size: tuple[int, int],
-        submitted: float,
-        render: Render[Rendered],
-    ) -> list[Rendered]:
-        maps = await self._queue.result(future, submitted)
-        with timed_stage("encode"):
-            return await self._encoders.run(partial(self._rendered, part.places, maps, size, render))
-
-    def _rendered(
-        self, places: range, maps: Sequence[Map], size: tuple[int, int], render: Render[Rendered]
-    ) -> list[Rendered]:
+    def _rendered(self, part: MapPart, size: tuple[int, int], render: Render[Rendered]) -> list[Rendered]:
         return [
-            render(read_finding(q, size, place, self._resolved[place], self._query))
-            for place, q in zip(places, maps, strict=True)
+            render(read_finding(q, size, place, sought, self._query.roi))
+            for place, (sought, q) in enumerate(zip(part.classes, part.maps, strict=True), start=part.first_place)
         ]

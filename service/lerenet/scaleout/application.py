@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ray import serve
 
-from lerenet.runtime import Engine, build_engine
+from lerenet.runtime.engine import Engine, build_engine
 from lerenet.scaleout.plan import DEPLOYMENT, Plan
 from lerenet.scaleout.replica import Replica
 from lerenet.settings import Settings, load_settings

@@ -13,8 +13,9 @@ from ray import serve
 from starlette.datastructures import MutableHeaders
 
 from lerenet.api.app import create_app
-from lerenet.api.server import prepare_process
-from lerenet.runtime import Engine, Runtime, build_engine
+from lerenet.api.process import prepare_process
+from lerenet.runtime.engine import Engine, build_engine
+from lerenet.runtime.runtime import Runtime
 from lerenet.scaleout.metrics import MetricsOfAll
 from lerenet.scaleout.plan import REPLICA_HEADER
 from lerenet.settings import Settings, load_settings

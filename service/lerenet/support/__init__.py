@@ -9,7 +9,7 @@ from lerenet.support.audit import AuditTrail, RegistryChange, read_trail
 from lerenet.support.backing import migrate_database, read_changes, verify_place
 from lerenet.support.changes import UNSET, ParameterChanges, Unset
 from lerenet.support.copying import Copied, copy_registry
-from lerenet.support.freshness import seen_revision, watched
+from lerenet.support.freshness import saw_revision, seen_revision, watched
 from lerenet.support.limits import Limits
 from lerenet.support.ownership import Ownership
 from lerenet.support.prototypes import CacheCounts, PrototypeCache
@@ -60,6 +60,7 @@ __all__ = [
     "read_changes",
     "read_stored_classes",
     "read_trail",
+    "saw_revision",
     "seen_revision",
     "verify_place",
     "verify_store",

@@ -58,6 +58,13 @@ def seen_revision() -> int | None:
     return None if sight is None else sight.revision
 
 
+def saw_revision(revision: int | None) -> None:
+    """Notes what another process has seen for the current request; None where it has not looked."""
+    sight = _current.get()
+    if sight is not None and revision is not None:
+        sight.revision = revision
+
+
 class Freshness:
     """Dates what is read from a store and written to it. Belongs to one event loop.
 
@@ -142,9 +149,7 @@ class Freshness:
 
     def _note(self, revision: int) -> None:
         self._known = revision
-        sight = _current.get()
-        if sight is not None:
-            sight.revision = revision
+        saw_revision(revision)
 
 
 def _unreachable(known: int, wanted: int) -> RegistryUnreachable:

@@ -265,6 +265,11 @@ class SupportRegistry(Generic[Encoding]):
         """
         await self._fresh.at_least(revision)
 
+    @property
+    def known_revision(self) -> int:
+        """The registry's revision at the last look at it, by whichever request; 0 before the first."""
+        return self._fresh.known
+
     async def unavailable(self) -> Sequence[str]:
         """Names, in order, of classes that are registered, but found damaged when they were last to be used."""
         live = await self._lines.look(self._live.read)

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from lerenet import errors
 from lerenet.api.bodies import Body
-from lerenet.api.dependencies import ReadyRuntimeDep
+from lerenet.api.core_dependencies import ReadyRuntimeDep
 from lerenet.api.disconnection import unless_gone
 from lerenet.api.documents import BODIES, IMAGES, json_body, problems, request_body
 from lerenet.api.forms import read_json

@@ -1,4 +1,4 @@
-"""Probes, metrics, version and limits."""
+"""Readiness, metrics, version and limits."""
 
 from __future__ import annotations
 
@@ -7,33 +7,19 @@ from typing import Literal, get_args
 from fastapi import APIRouter, Response
 
 from lerenet import errors
-from lerenet.api.dependencies import KeysDep, RuntimeDep
+from lerenet.api.core_dependencies import RuntimeDep
+from lerenet.api.dependencies import KeysDep
 from lerenet.api.documents import problems
 from lerenet.api.errors import problem_of
 from lerenet.api.masks import MaskFormat
-from lerenet.api.schemas import Health, LimitsBody, Readiness, VersionBody
-from lerenet.errors import DeviceFailed, LERENetError
+from lerenet.api.schemas import LimitsBody, Readiness, VersionBody
+from lerenet.errors import LERENetError
 
 router = APIRouter(tags=["operations"])
 metrics_router = APIRouter(tags=["operations"])
 
 STALE_KEYS = "the key file cannot be used, see the log; its last good keys stay in force"
 IMAGE_TYPES = ["image/jpeg", "image/png", "image/bmp", "image/tiff"]
-
-
-@router.get(
-    "/livez",
-    operation_id="livez",
-    summary="Does the process work, or would a restart help?",
-    response_model=Health,
-    response_model_exclude_defaults=True,
-    responses=problems(),
-)
-async def livez(runtime: RuntimeDep) -> Health | Response:
-    """Red once the device is lost or has stalled."""
-    if not runtime.is_live:
-        return problem_of(DeviceFailed("only a restart helps"), status=503)
-    return Health(status="live", warnings=[])
 
 
 @router.get(

@@ -13,7 +13,7 @@ from fastapi.routing import APIRoute
 from pydantic import ValidationError
 
 from lerenet import errors
-from lerenet.api.dependencies import MIN_REVISION, AtLeast, ReadyRuntimeDep
+from lerenet.api.dependencies import MIN_REVISION, AtLeast, ReadyFrontDep
 from lerenet.api.disconnection import unless_gone
 from lerenet.api.documents import (
     BODIES,
@@ -32,7 +32,8 @@ from lerenet.api.rendering import PngCanvas, class_result
 from lerenet.api.schemas import FrameResult, SegmentBody
 from lerenet.errors import LimitExceeded, MalformedRequest, NotAcceptable
 from lerenet.observability import current_request_id
-from lerenet.runtime import Runtime, Work
+from lerenet.runtime import Work
+from lerenet.runtime.front import RuntimeFront
 
 MAX_REVISION_DIGITS = 18
 
@@ -55,7 +56,7 @@ class StraightRoute(APIRoute):
                 query = SegmentParameters.model_validate(query_values(SegmentParameters, request.query_params))
             except ValidationError:
                 return await solve(request)
-            runtime: Runtime = request.app.state.runtime
+            runtime: RuntimeFront = request.app.state.runtime
             runtime.require_ready()
             if revision != "0":
                 await runtime.catch_up(int(revision))
@@ -101,7 +102,7 @@ class _Asked:
     openapi_extra=BODY,
     responses={**PROBLEMS, 200: ANSWER},
 )
-async def segment(request: Request, runtime: ReadyRuntimeDep, query: Annotated[SegmentParameters, Query()]) -> Response:
+async def segment(request: Request, runtime: ReadyFrontDep, query: Annotated[SegmentParameters, Query()]) -> Response:
     """Multipart `images`, or one image as the body itself. All images are answered, or none.
 
     `Accept: image/png` gives a PNG for one image: 1-bit for one class, a palette for several.
@@ -152,7 +153,7 @@ def _wanted(request: Request, asked: _Asked) -> str:
     return wanted
 
 
-async def _as_json(request: Request, runtime: Runtime, work: Work, asked: _Asked) -> Response:
+async def _as_json(request: Request, runtime: RuntimeFront, work: Work, asked: _Asked) -> Response:
     render = partial(class_result, form=asked.parameters.format)
     frames = await unless_gone(request, runtime.segment(work, asked.data, asked.parameters.query(), render))
     results = [
@@ -170,7 +171,7 @@ async def _as_json(request: Request, runtime: Runtime, work: Work, asked: _Asked
     return Response(body.model_dump_json(), headers={"Vary": "Accept"}, media_type=JSON)
 
 
-async def _as_png(request: Request, runtime: Runtime, work: Work, asked: _Asked) -> Response:
+async def _as_png(request: Request, runtime: RuntimeFront, work: Work, asked: _Asked) -> Response:
     canvas = PngCanvas(is_probability=asked.parameters.format == "probability")
     [frame] = await unless_gone(request, runtime.segment(work, asked.data, asked.parameters.query(), canvas.paint))
     headers = {

@@ -7,7 +7,8 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Path, Query, Request, Response
 
 from lerenet import errors
-from lerenet.api.dependencies import AtLeast, IfMatch, IfNoneMatch, NoQuery, ReadyRuntimeDep
+from lerenet.api.core_dependencies import ReadyRuntimeDep
+from lerenet.api.dependencies import AtLeast, IfMatch, IfNoneMatch, NoQuery
 from lerenet.api.documents import (
     BODIES,
     CLASS_EXAMPLE,

@@ -1,0 +1,128 @@
+"""The core as an edge knows it: its last word on how it is, and questions to it."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import time
+from collections.abc import Callable
+from copy import copy
+from typing import Any, Protocol
+
+from lerenet.edge.messages import Answered, Cancel, State, Stop
+from lerenet.edge.wire import Link
+from lerenet.errors import LERENetError
+from lerenet.inference import refusals
+
+SILENCE_S = 10.0
+"""Without a word of the core for longer, in seconds, only a restart helps: it speaks four times a second."""
+
+
+class Listener(Protocol):
+    """Whoever waits for messages under a number."""
+
+    def hear(self, message: Any) -> None:
+        """Takes a message."""
+
+    def lose(self, error: LERENetError) -> None:
+        """The core is gone."""
+
+
+class CoreLink:
+    """An edge's end of the link. Belongs to one event loop.
+
+    Args:
+        on_stop: Called when the core says so, or is gone; with whether it is gone.
+
+    Attributes:
+        link: To the core.
+        state: Its last word; None before the first.
+    """
+
+    def __init__(self, on_stop: Callable[[bool], None]) -> None:
+        self.link = Link(self._hear, self._lose)
+        self.state: State | None = None
+        self._heard_at = time.monotonic()
+        self._is_lost = False
+        self._on_stop = on_stop
+        self._numbers = itertools.count(1)
+        self._listeners: dict[int, Listener] = {}
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether nothing has been heard for too long."""
+        return self._is_lost or time.monotonic() - self._heard_at > SILENCE_S
+
+    def listen(self, listener: Listener) -> int:
+        """A new number; what comes under it goes to the listener.
+
+        Raises:
+            Draining: The core is gone.
+        """
+        if self._is_lost:
+            raise refusals.stopped()
+        number = next(self._numbers)
+        self._listeners[number] = listener
+        return number
+
+    def forget(self, number: int, *, cancel: bool) -> None:
+        """Listens no more; `cancel` tells the core that nobody waits."""
+        if self._listeners.pop(number, None) is not None and cancel:
+            self.link.send(Cancel(number))
+
+    async def ask(self, make: Callable[[int], object]) -> Answered:
+        """The answer to a question that has a single one.
+
+        Args:
+            make: Makes the question under a number.
+
+        Raises:
+            LERENetError: What the core answers instead, or that it is gone.
+        """
+        waiting = _Single()
+        number = self.listen(waiting)
+        try:
+            self.link.send(make(number))
+            return await waiting.answer
+        finally:
+            self.forget(number, cancel=not waiting.answer.done() or waiting.answer.cancelled())
+
+    def _hear(self, message: Any) -> None:
+        self._heard_at = time.monotonic()
+        if isinstance(message, State):
+            self.state = message
+        elif isinstance(message, Stop):
+            self._on_stop(False)
+        else:
+            listener = self._listeners.get(message.number)
+            if listener is not None:
+                listener.hear(message)
+
+    def _lose(self) -> None:
+        self._is_lost = True
+        for listener in list(self._listeners.values()):
+            listener.lose(refusals.stopped())
+        self._on_stop(True)
+
+
+class _Single:
+    """Waits for one answer."""
+
+    def __init__(self) -> None:
+        self.answer: asyncio.Future[Answered] = asyncio.get_running_loop().create_future()
+
+    def hear(self, message: Answered) -> None:
+        if self.answer.done():
+            return
+        if message.error is None:
+            self.answer.set_result(message)
+        else:
+            self.answer.set_exception(message.error)
+
+    def lose(self, error: LERENetError) -> None:
+        self.hear(Answered(0, error))
+
+
+def again(error: LERENetError) -> LERENetError:
+    """An error to raise that has been raised before: one object would collect the tracebacks of all."""
+    return copy(error)
