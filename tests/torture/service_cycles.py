@@ -57,9 +57,13 @@ class Load:
         self._threads = [threading.Thread(target=load, args=(f"s{seed}-w{i}", seed)) for load, i in loads]
         for thread in self._threads:
             thread.start()
-        until = time.monotonic() + WITHIN_S
-        while self.answers == 0 and time.monotonic() < until:
+        until, n_before = time.monotonic() + WITHIN_S, self.promises.n_acknowledged
+        # a writer must have been heard, too: a kill before the first write proves nothing
+        while self._is_silent(n_before) and time.monotonic() < until:
             time.sleep(0.005)
+
+    def _is_silent(self, n_before: int) -> bool:
+        return self.answers == 0 or (self.n_writers > 0 and self.promises.n_acknowledged == n_before)
 
     def finish(self) -> None:
         self._is_over.set()

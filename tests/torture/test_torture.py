@@ -58,7 +58,6 @@ def test_comparison_finds_what_is_lost() -> None:
 
 FAULTY = """
 import sys, time
-from functools import partial
 import lerenet.api.server as server
 from fakes import LevelSegmenter, engine_with
 from lerenet.settings import load_settings
@@ -71,8 +70,7 @@ class Faulty(LevelSegmenter):
             {fault}
         return super().run(jobs)
 
-server.create_app = partial(server.create_app, build=engine_with(Faulty()))
-sys.exit(server.serve(load_settings()))
+sys.exit(server.serve(load_settings(), build=engine_with(Faulty())))
 """
 FAULTS = {
     "hangs": "time.sleep(600)",

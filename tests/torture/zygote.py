@@ -11,7 +11,6 @@ import json
 import os
 import signal
 import sys
-from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -83,8 +82,7 @@ def become(order: dict[str, Any]) -> int:
         asyncio.run(registry_under_load(Path(order["data_dir"]), order["seed"]))
         return 0
     # all of the service but the network: a registration with one takes seconds, and no kill would meet a write
-    server.create_app = partial(server.create_app, build=engine_with(LevelSegmenter()))  # type: ignore[attr-defined]
-    return server.serve(load_settings(**order["settings"]))
+    return server.serve(load_settings(**order["settings"]), build=engine_with(LevelSegmenter()))
 
 
 def main() -> None:

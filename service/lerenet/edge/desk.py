@@ -65,6 +65,11 @@ class Desk:
         self._searches: dict[int, _Search] = {}
         self._hosted: dict[int, HostedRequest] = {}
 
+    @property
+    def n_searches(self) -> int:
+        """Questions for maps that have not come to their end: each holds images or maps."""
+        return len(self._searches)
+
     def _hear(self, message: Any) -> None:
         match message:
             case Find():
