@@ -4,27 +4,15 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator
+from importlib import import_module
 from types import ModuleType
 from typing import Any
 
 import pytest
 
-from api import (
-    test_acceptances,
-    test_inspection,
-    test_negotiation,
-    test_problems,
-    test_segment_routes,
-    test_support_routes,
-)
-
-MODULES = (
-    test_acceptances,
-    test_inspection,
-    test_negotiation,
-    test_problems,
-    test_segment_routes,
-    test_support_routes,
+MODULES = tuple(
+    import_module(f"api.test_{name}")
+    for name in ("acceptances", "inspection", "negotiation", "problems", "segment_routes", "support_routes")
 )
 
 OF_THE_PROCESS = ("client.runtime", "client.losses", "caplog", "capture")

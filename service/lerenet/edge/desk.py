@@ -74,9 +74,9 @@ class Desk:
         match message:
             case Find():
                 self._searches[message.number] = search = _Search(
-                    message, self._office, self.link, partial(self._drop, message.number)
+                    message.number, self._office, self.link, partial(self._drop, message.number)
                 )
-                self._start(message.number, search.run())
+                self._start(message.number, search.run(message))
             case LetGo():
                 read_of = self._searches.get(message.number)
                 if read_of is not None:
@@ -149,10 +149,9 @@ class Desk:
 class _Search:
     """A question for maps: the jobs that make them, and what has been sent and not yet read."""
 
-    def __init__(self, question: Find, office: Office, link: Link, on_end: Callable[[], None]) -> None:
+    def __init__(self, number: int, office: Office, link: Link, on_end: Callable[[], None]) -> None:
         self._on_end = on_end
-        self._question: Find | None = question
-        self._number = question.number
+        self._number = number
         self._office = office
         self._link = link
         self._coming: DeviceMaps | None = None
@@ -167,15 +166,12 @@ class _Search:
         """Whether nothing will be sent any more, and all has been read."""
         return not self._is_asked and not self._waiting and not self._unread
 
-    async def run(self) -> None:
-        """Queues the jobs; what they make is sent as it comes."""
-        question, self._question = self._question, None
-        assert question is not None
-        self._is_asked = True
+    async def run(self, question: Find) -> None:
+        """Queues the jobs; what they make is sent as it comes. Nothing of the question is kept: it holds images."""
         try:
             with request_context(question.request_id or ""), watched(), _told(self._link, self._number):
                 await self._ask(question)
-        finally:  # refused, too: the images of the question must not stay until the link ends
+        finally:
             self._is_asked = False
 
     async def _ask(self, question: Find) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from lerenet.edge.core_link import CoreLink
 from lerenet.edge.messages import Answered, Find, LetGo, Part
@@ -12,17 +11,9 @@ from lerenet.edge.wire import packed, unpacked
 from lerenet.errors import LERENetError
 from lerenet.imaging import Image
 from lerenet.observability import current_request_id, note_stage
-from lerenet.runtime.findings import Map, SegmentationQuery, SoughtClass
+from lerenet.runtime.findings import SegmentationQuery, SoughtClass
+from lerenet.runtime.segmentation import MapPart
 from lerenet.support import saw_revision
-
-
-@dataclass(frozen=True, eq=False)
-class RemotePart:
-    """Maps that have come; see `segmentation.MapPart`."""
-
-    first_place: int
-    classes: Sequence[SoughtClass]
-    maps: Sequence[Map]
 
 
 class RemoteMaps:
@@ -50,7 +41,7 @@ class RemoteMaps:
         looked_at = [packed(query.looked_at(image)) for image in images]
         core.link.send(Find(self._number, current_request_id(), query, looked_at, deadline))
 
-    async def next_part(self, frame: int) -> RemotePart | None:
+    async def next_part(self, frame: int) -> MapPart | None:
         """The next maps of an image; whoever asks has dropped those before."""
         read = self._unread.pop(frame, None)
         if read is not None:
@@ -65,7 +56,7 @@ class RemoteMaps:
         note_stage("device", part.ended - part.started, part.ended)
         self._next_places[frame] = place + len(part.maps)
         self._unread[frame] = LetGo(self._number, frame, place)
-        return RemotePart(place, self._classes[place : place + len(part.maps)], [unpacked(q) for q in part.maps])
+        return MapPart(place, self._classes[place : place + len(part.maps)], [unpacked(q) for q in part.maps])
 
     def cancel(self) -> None:
         """Tells the core that nobody waits, unless it has said all there is and knows that it has been read."""

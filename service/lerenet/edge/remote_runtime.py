@@ -13,15 +13,13 @@ from lerenet.edge.messages import CatchUp, Count, Find, Observed
 from lerenet.edge.remote_maps import RemoteMaps
 from lerenet.errors import LERENetError, Loading
 from lerenet.observability import current_request_id
-from lerenet.runtime.admission import Admission, Budget, Tallies, Work
+from lerenet.runtime.admission import LOADING_RETRY_S, Admission, Budget, Tallies, Work
 from lerenet.runtime.cpus import available_cpus
 from lerenet.runtime.findings import SegmentationQuery
 from lerenet.runtime.pools import MAX_CODEC_THREADS, ThreadPool
 from lerenet.runtime.segmentation import Render, Rendered, Segmentation, SegmentedFrame
 from lerenet.settings import Settings
 from lerenet.support import saw_revision
-
-LOADING_RETRY_S = 3.0
 
 REPORT_S = 0.25
 """Between two reports of what was answered, in seconds."""

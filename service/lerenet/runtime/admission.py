@@ -17,6 +17,9 @@ from lerenet.imaging import ImageLimits
 if TYPE_CHECKING:
     from lerenet.settings import Settings
 
+LOADING_RETRY_S = 3.0
+"""When to ask again while weights are being loaded, in seconds."""
+
 
 class Tally(Protocol):
     """How much there is of something, in this process or in several."""

@@ -12,19 +12,11 @@ from lerenet.imaging import Image
 from lerenet.inference.encodings import ClassEncoding
 from lerenet.inference.segmenter import SegmentationJob
 from lerenet.runtime.device_queue import DeviceQueue, TimedMaps
-from lerenet.runtime.findings import Map, SegmentationQuery, SoughtClass, sought_class
+from lerenet.runtime.findings import SegmentationQuery, sought_class
+from lerenet.runtime.segmentation import MapPart
 from lerenet.support import ResolvedClass
 
 Resolved = ResolvedClass[ClassEncoding]
-
-
-@dataclass(frozen=True, eq=False)
-class FinishedPart:
-    """Maps that the device has made; see `segmentation.MapPart`."""
-
-    first_place: int
-    classes: Sequence[SoughtClass]
-    maps: Sequence[Map]
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,7 +82,7 @@ class DeviceMaps:
         for (frame, each), future in zip(places, futures, strict=True):
             self.parts[frame].append(QueuedPart(frame, each, future))
 
-    async def next_part(self, frame: int) -> FinishedPart | None:
+    async def next_part(self, frame: int) -> MapPart | None:
         """The next maps of an image; see `segmentation.ComingMaps`."""
         parts = self.parts[frame]
         # taken out one by one: a future that stayed would keep its maps until the request ends
@@ -102,9 +94,9 @@ class DeviceMaps:
             for part in parts:
                 part.future.cancel()
 
-    async def _finished(self, part: QueuedPart) -> FinishedPart:
+    async def _finished(self, part: QueuedPart) -> MapPart:
         maps = await self._queue.result(part.future, self.submitted)
-        return FinishedPart(part.places.start, self.classes[part.places.start : part.places.stop], maps)
+        return MapPart(part.places.start, self.classes[part.places.start : part.places.stop], maps)
 
 
 def _parts(n_classes: int, length: int) -> list[range]:

@@ -15,7 +15,7 @@ from lerenet import __version__
 from lerenet.errors import DeviceFailed, Draining, LERENetError, Loading
 from lerenet.inference.encodings import ClassEncoding
 from lerenet.observability import Metrics, ServiceState
-from lerenet.runtime.admission import Admission, Budget, Tallies, Work
+from lerenet.runtime.admission import LOADING_RETRY_S, Admission, Budget, Tallies, Work
 from lerenet.runtime.cpus import available_cpus
 from lerenet.runtime.engine import Engine, build_engine, device_memory_bytes
 from lerenet.runtime.findings import SegmentationQuery
@@ -25,8 +25,6 @@ from lerenet.runtime.segmentation import Render, Rendered, Segmentation, Segment
 from lerenet.runtime.uploads import SupportFiles, read_support
 from lerenet.settings import Settings
 from lerenet.support import NormalUpload, ShotUpload, SupportRegistry
-
-LOADING_RETRY_S = 3.0
 
 WATCH_S = 0.25
 """Between two looks at the device, in seconds."""

@@ -27,20 +27,19 @@ class SegmentedFrame(Generic[Rendered]):
 Render = Callable[[Finding], Rendered]
 
 
-class MapPart(Protocol):
-    """The maps of some classes on one image. Whoever drops it lets the device go on."""
+@dataclass(frozen=True, eq=False)
+class MapPart:
+    """The maps of some classes on one image. Whoever drops it lets the device go on.
 
-    @property
-    def first_place(self) -> int:
-        """Position in the answer of the first of the classes; the others follow."""
+    Attributes:
+        first_place: Position in the answer of the first of the classes; the others follow.
+        classes: Those that the maps are of.
+        maps: One for each of them.
+    """
 
-    @property
-    def classes(self) -> Sequence[SoughtClass]:
-        """Those that the maps are of."""
-
-    @property
-    def maps(self) -> Sequence[Map]:
-        """One for each of them."""
+    first_place: int
+    classes: Sequence[SoughtClass]
+    maps: Sequence[Map]
 
 
 class ComingMaps(Protocol):

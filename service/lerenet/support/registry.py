@@ -254,8 +254,7 @@ class SupportRegistry(Generic[Encoding]):
         for reference in references:
             if reference not in known:  # not dated anew: the others are as old as the look
                 known[reference] = await self._lines.read(self._live.find, reference)
-        found = (known[reference] for reference in references)
-        return list({(record.name, record.revision): record for record in found}.values())
+        return list({(each.name, each.revision): each for each in map(known.__getitem__, references)}.values())
 
     async def at_least(self, revision: int) -> None:
         """Wait until whatever is read from now on shows every change up to a revision of the registry.
