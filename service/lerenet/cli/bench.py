@@ -60,7 +60,7 @@ def bench(
     from lerenet.bench.scenarios import SCENARIOS, UNASKED
     from lerenet.bench.service import Bench
     from lerenet.inference.device import choose_device
-    from lerenet.network.folding import fold_batch_norms
+    from lerenet.network.folding import fold
     from lerenet.network.weights import load_weights, shipped_weights
     from lerenet.runtime.cpus import available_cpus
     from lerenet.runtime.host_memory import keep_freed_memory
@@ -74,7 +74,7 @@ def bench(
     device = choose_device(settings.device)
     weights = settings.weights or shipped_weights()
     network = load_weights(weights, device)
-    fold_batch_norms(network)
+    fold(network)
     keep_freed_memory()
     if tune:
         _tune(network, device, _QUICK_S if quick else seconds)

@@ -82,14 +82,14 @@ def _short(value: object) -> object:
 def _measured() -> dict[str, Any]:
     from lerenet.bench.fleet.measure import measure_network
     from lerenet.inference.device import choose_device
-    from lerenet.network.folding import fold_batch_norms
+    from lerenet.network.folding import fold
     from lerenet.network.weights import load_weights, shipped_weights
     from lerenet.settings import load_settings
 
     settings = load_settings()
     device = choose_device(settings.device)
     network = load_weights(settings.weights or shipped_weights(), device)
-    fold_batch_norms(network)
+    fold(network)
     return measure_network(network, device)
 
 

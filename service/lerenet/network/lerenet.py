@@ -128,7 +128,7 @@ class LERENet(nn.Module):
             image_index: (P,) int64, the image of each pair; None when pair p is image p.
 
         Returns:
-            Logits (P, 2, H, W): background, foreground.
+            Logits (P, 2, H, W): background, foreground. Of a folded network (P, 1, H, W): their difference.
         """
         query = features if image_index is None else features.select(image_index)
         reasoned = self.mpr(query, encoding)
@@ -164,5 +164,5 @@ def _with_terms(part: nn.Module, features: Features) -> Features:
 
 
 def foreground_logit(logits: Tensor) -> Tensor:
-    """Logits (P, 2, H, W) to (P, H, W): its sigmoid is the probability of defect."""
-    return logits[:, 1] - logits[:, 0]
+    """Logits (P, 2 or 1, H, W) of a network to (P, H, W): its sigmoid is the probability of defect."""
+    return logits[:, 1] - logits[:, 0] if logits.shape[1] == 2 else logits[:, 0]

@@ -13,7 +13,7 @@ from lerenet.inference.device import choose_device
 from lerenet.inference.precision import settled_precision
 from lerenet.inference.runner import MAX_BATCH_PIXELS
 from lerenet.inference.segmenter import Segmenter
-from lerenet.network.folding import fold_batch_norms
+from lerenet.network.folding import fold
 from lerenet.network.weights import load_weights, shipped_weights, verified_digest
 from lerenet.runtime.cpus import available_cpus
 
@@ -113,7 +113,7 @@ def build_engine(settings: Settings) -> Engine:
     path = settings.weights or shipped_weights()
     digest = verified_digest(path, settings.weights_sha256)
     network = load_weights(path, device)
-    fold_batch_norms(network)
+    fold(network)
     # the layout that convolutions prefer, and the one the segmenter feeds
     network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     max_batch_pixels = settings.max_batch_pixels or BATCH_PIXELS.get(device.type, BATCH_PIXELS["cuda"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -25,7 +27,7 @@ class IFM(nn.Module):
     def __init__(self, n_in: int, n_channels: int) -> None:
         super().__init__()
         h = n_channels
-        self.reduce = conv_norm_relu(n_in, h, 1)
+        self.reduce: nn.Module = Reduction(n_in, h)
         self.refine = ResidualBlock(h, h)
         self.coarse = nn.Sequential(
             ResidualBlock(h, 2 * h, 2),
@@ -40,11 +42,27 @@ class IFM(nn.Module):
         self.classify.bias = nn.Parameter(bias.flatten())
 
     def forward(self, mpr: Tensor, mpe: Tensor, prior: Tensor, size: tuple[int, int]) -> Tensor:
-        """Maps (P, ·, H/4, W/4) to logits (P, 2, H, W) for `size` = (H, W)."""
-        signals = (mpr, mpe, prior.to(mpr.dtype, memory_format=torch.channels_last))
-        z = self.reduce(torch.cat(signals, dim=1))
-        z = self.refine(z)
+        """Maps (P, ·, H/4, W/4) to logits (P, 2, H, W) for `size` = (H, W); to their difference when folded."""
+        z = self.refine(self.reduce((mpr, mpe, prior)))
         z = self.finish(z + resized_to(self.coarse(z), z))
         logits = F.pixel_shuffle(self.classify(z), _UPSCALE).float()
-        # with two channels innermost, enlarging takes four times as long on a CPU
+        # with channels innermost, enlarging takes four times as long on a CPU
         return F.interpolate(logits.contiguous(), size, mode="bilinear", align_corners=False)
+
+
+class Reduction(nn.Sequential):
+    """The three signals side by side, and a 1 x 1 convolution of them with batch norm and ReLU.
+
+    Args:
+        n_in: Channels of the signals together.
+        n_out: Of the result.
+    """
+
+    def __init__(self, n_in: int, n_out: int) -> None:
+        super().__init__(*conv_norm_relu(n_in, n_out, 1))
+
+    def forward(self, signals: tuple[Tensor, Tensor, Tensor]) -> Tensor:
+        """Maps of MPR, MPE and prior (P, ·, h, w) to (P, n_out, h, w)."""
+        mpr, mpe, prior = signals
+        joined = torch.cat([mpr, mpe, prior.to(mpr.dtype, memory_format=torch.channels_last)], dim=1)
+        return cast(Tensor, super().forward(joined))  # type: ignore[no-untyped-call]

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from lerenet.network.encoding import SupportEncoding
 from lerenet.network.features import Features
 from lerenet.network.layers import as_map
-from lerenet.network.metal.names import BACKGROUND, FOREGROUND
+from lerenet.network.metal.names import BACKGROUND, FINEST, FOREGROUND
 
 
 class MPE(nn.Module):
@@ -38,19 +38,23 @@ class MPE(nn.Module):
 
     def forward(self, query: Features, encoding: SupportEncoding) -> Tensor:
         """P queries with P encodings to (P, 2 h, h', w')."""
+        weight, bias = self.project.weight, self.project.bias
+        to_class, to_contrast, attention = self.responses(query, encoding, weight, weight)
+        class_response = (to_class + bias) * torch.sigmoid(attention)
+        return as_map(torch.cat([class_response, to_contrast + bias], dim=2), query.maps[FINEST])
+
+    def responses(
+        self, query: Features, encoding: SupportEncoding, to_class: Tensor, to_contrast: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Projections (h, C) of the query, scaled by the gated prototypes: (P, n, h) both, and attention (P, n, 1)."""
         foreground, background = encoding.tensors[FOREGROUND], encoding.tensors[BACKGROUND]
         gate = self.gate(torch.cat([foreground, background], dim=1))
-        finest = query.maps[0]
-        cells = finest.flatten(2).mT  # (P, n, C)
-        to_class = self._weights(foreground * gate)
-        to_contrast = self._weights((foreground - background) * gate)
-        attention = (self.spatial * foreground * gate)[:, None]
-        weights = torch.cat([to_class, to_contrast, attention], dim=1).to(cells.dtype)
-        excited = cells @ weights.mT  # (P, n, 2 h + 1)
-        h = to_class.shape[1]
-        class_response = (excited[..., :h] + self.project.bias) * torch.sigmoid(excited[..., -1:])
-        return as_map(torch.cat([class_response, excited[..., h : 2 * h] + self.project.bias], dim=2), finest)
-
-    def _weights(self, scale: Tensor) -> Tensor:
-        """The projection (h, C) with its inputs scaled by (P, C): (P, h, C)."""
-        return self.project.weight * scale[:, None]
+        scaled = [
+            to_class * (foreground * gate)[:, None],
+            to_contrast * ((foreground - background) * gate)[:, None],
+            (self.spatial * foreground * gate)[:, None],
+        ]
+        cells = query.maps[FINEST].flatten(2).mT  # (P, n, C)
+        excited = cells @ torch.cat(scaled, dim=1).to(cells.dtype).mT
+        of_class, of_contrast, attention = excited.split([len(to_class), len(to_contrast), 1], dim=2)
+        return of_class, of_contrast, attention

@@ -45,7 +45,7 @@ class MPR(nn.Module):
         self.state_update = nn.Conv1d(n_nodes, n_nodes, 1, bias=False)
         self.merge = nn.Conv1d(2 * n_nodes, n_nodes, 1)
         self.expand = nn.Conv2d(n_nodes, n_out, 1, bias=False)
-        self.norm = nn.BatchNorm2d(n_out, momentum=MOMENTUM)
+        self.norm: nn.Module = nn.BatchNorm2d(n_out, momentum=MOMENTUM)
         self.pass_on = nn.Conv2d(n_channels, n_out, 1)
 
     def gather_nodes(self, cells: Tensor, weights: Tensor) -> Tensor:
@@ -66,9 +66,10 @@ class MPR(nn.Module):
         nodes = torch.cat([encoding.tensors[NODES], query.shared[QUERY_NODES]], dim=2)
         related = nodes + self.adjacency(nodes.mT).mT
         merged = self.merge(self.state_update(related.relu()).mT).mT  # (P, V, V)
-        reasoned = query.shared[_ASSIGNMENTS].mT @ merged.mT  # (P, n, V)
+        expanded = self.expand.weight.flatten(1) @ merged  # (P, h, V): of a few nodes, not of every cell
         passed_on = query.shared[_PASSED_ON]
-        written = self.norm(self.expand(as_map(reasoned, passed_on).to(passed_on.dtype)))
+        reasoned = query.shared[_ASSIGNMENTS].mT @ expanded.mT  # (P, n, h)
+        written = self.norm(as_map(reasoned, passed_on).to(passed_on.dtype))
         return passed_on + cast(Tensor, written)
 
     def _project(self, cells: Tensor) -> tuple[Tensor, Tensor]:

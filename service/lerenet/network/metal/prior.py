@@ -15,8 +15,8 @@ from lerenet.network.metal.descriptors import Descriptors
 from lerenet.network.metal.discriminant import Discriminant
 from lerenet.network.metal.names import FINEST, PROTOTYPES, background_bank, descriptor, foreground_bank
 
-_PRODUCTS = 1 << 19
-"""Of cells and descriptors at a time on a CPU: 2 MiB, which stay in its cache until the largest are found."""
+_PRODUCTS = 1 << 18
+"""Of cells and descriptors at a time on a CPU: 1 MiB, which stays in its cache until the largest are found."""
 
 
 class Prior(nn.Module):
