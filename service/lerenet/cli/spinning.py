@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 
-SPIN_COUNT = 1000
-"""Turns of libgomp's waiting loop, some microseconds, before a thread sleeps."""
+SPIN_COUNT = 10_000
+"""Turns of libgomp's waiting loop before a thread sleeps: a few tenths of a millisecond, about the time to wake it."""
 
 
 def spin_briefly() -> None:
