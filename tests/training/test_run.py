@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from lerenet.errors import ConfigurationError
+from lerenet.network.weights import load_weights, save_confidence
 from lerenet.training import TrainingConfig, train
 from lerenet.training.loop import LAST_WEIGHTS
 
@@ -33,6 +34,15 @@ def test_train_starts_from_given_weights(tmp_path: Path) -> None:
     weights = str(tmp_path / "first" / LAST_WEIGHTS)
     config = replace(_CONFIG, init_weights=weights)
     assert train(config, tmp_path / "second").is_complete
+
+
+def test_a_calibration_does_not_outlive_the_weights_it_was_fitted_to(tmp_path: Path) -> None:
+    train(_CONFIG, tmp_path / "first")
+    calibrated = tmp_path / "calibrated.safetensors"
+    save_confidence(tmp_path / "first" / LAST_WEIGHTS, calibrated, (0.1, 0.2, 0.3))
+    train(replace(_CONFIG, init_weights=str(calibrated)), tmp_path / "second")
+    assert load_weights(calibrated).confidence == (0.1, 0.2, 0.3)
+    assert load_weights(tmp_path / "second" / LAST_WEIGHTS).confidence is None
 
 
 def test_train_refuses_weights_of_another_network(tmp_path: Path) -> None:

@@ -50,6 +50,7 @@ def build_network(config: TrainingConfig, device: torch.device) -> LERENet:
         raise ConfigurationError(
             f"{config.init_weights} is not of the network {config.network!r} that is to be trained"
         )
+    network.confidence = None  # it was fitted to the weights as they were
     return network
 
 
