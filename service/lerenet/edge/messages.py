@@ -11,6 +11,9 @@ from lerenet.errors import LERENetError
 from lerenet.runtime.findings import SegmentationQuery, SoughtClass
 from lerenet.settings import Settings
 
+BEAT_S = 0.25
+"""Longest time between two signs of life of a process, in seconds."""
+
 # -- from the core to an edge
 
 
