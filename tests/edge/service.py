@@ -90,14 +90,28 @@ class ServiceWithEdges:
 
     def wait_for_edges(self, n: int = 2) -> None:
         """Waits until so many say that they are there."""
-        self.wait_for_gauge("http_processes", n)
+        self.wait_for_sample("http_processes", n)
 
-    def wait_for_gauge(self, name: str, value: float) -> None:
-        """Waits until the metrics show a value."""
+    def sample(self, name: str) -> float:
+        """A number of the metrics, by its name and labels; 0 where there is none yet."""
+        lines = (line.rpartition(" ") for line in self.get("/metrics").text.splitlines())
+        return next((float(value) for shown, _, value in lines if shown == f"lerenet_{name}"), 0.0)
+
+    def wait_for_sample(self, name: str, value: float) -> None:
+        """Waits until the metrics show a number."""
         until = time.monotonic() + WITHIN_S
-        while f"\nlerenet_{name} {float(value)}\n" not in (shown := self.get("/metrics").text):
-            assert time.monotonic() < until, shown
+        while (shown := self.sample(name)) != value:
+            assert time.monotonic() < until, f"{name} is {shown}: {self.log}"
             time.sleep(0.05)
+
+    def wait_until_refused(self) -> None:
+        """Waits until nobody listens on the port."""
+        until = time.monotonic() + WITHIN_S
+        with suppress(ConnectionRefusedError):
+            while True:
+                socket.create_connection(("127.0.0.1", self.port), timeout=WITHIN_S).close()
+                assert time.monotonic() < until, self.log
+                time.sleep(0.02)
 
     def wait_for_log(self, text: str) -> None:
         """Waits until the log has it."""

@@ -48,7 +48,7 @@ def test_a_silent_edge_is_replaced_and_what_it_held_is_let_go(hanging: ServiceWi
     first, second = hanging.descendants()
     with closing(hanging.connection_to(first)) as caller:
         caller.sendall(b"POST /segment HTTP/1.1\r\nHost: a\r\nContent-Type: image/png\r\nContent-Length: 999\r\n\r\n")
-        hanging.wait_for_gauge("requests_in_progress", 1)
+        hanging.wait_for_sample("requests_in_progress", 1)
 
         with stopped(first):
             assert segment(hanging.url).status_code == 200  # by the other
@@ -57,7 +57,7 @@ def test_a_silent_edge_is_replaced_and_what_it_held_is_let_go(hanging: ServiceWi
         assert caller.recv(1) == b""
     hanging.wait_for_log("another is started")
     hanging.wait_for_edges()
-    hanging.wait_for_gauge("requests_in_progress", 0)
+    hanging.wait_for_sample("requests_in_progress", 0)
     assert second in hanging.descendants()
     assert len(hanging.descendants()) == 2
     assert "an HTTP process gives no sign of life, and is killed" in hanging.log

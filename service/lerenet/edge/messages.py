@@ -177,6 +177,12 @@ class Left(NamedTuple):
     number: int
 
 
+class Wanted(NamedTuple):
+    """The application asks for the request's body: nothing of it is read before."""
+
+    number: int
+
+
 class Head(NamedTuple):
     """Status and headers of the answer."""
 
