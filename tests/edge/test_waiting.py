@@ -51,7 +51,7 @@ def test_who_leaves_costs_the_device_nothing_and_who_stays_is_answered_before_th
         gated.gate.open()
         assert first.result().status_code == 200
         assert gated.segment(LEVEL).status_code == 200
-        assert gated.sample("batch_size_sum") == 2
+        gated.wait_for_sample("batch_size_sum", 2)
 
         last = callers.submit(gated.segment, WAITING)
         gated.gate.wait_until_entered()
