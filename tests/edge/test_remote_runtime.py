@@ -19,10 +19,10 @@ from lerenet.edge.wire import Link, packed, unpacked
 from lerenet.errors import Draining, Loading, QueueFull, Unavailable, UnknownClass
 from lerenet.inference.confidence import Confidence
 from lerenet.inference.regions import MaskRule
-from lerenet.runtime.admission import Tallies
+from lerenet.runtime.admission import LOADING_RETRY_S, Tallies
 from lerenet.runtime.findings import Finding, SegmentationQuery, SoughtClass
 from lerenet.runtime.segmentation import SegmentedFrame
-from lerenet.settings import Settings
+from lerenet.settings import load_settings
 from lerenet.support import seen_revision, watched
 
 READY = State(is_live=True, refusal=None, crowd=None, weights_digest="0" * 64, retry_after_s=1.0, registry_revision=3)
@@ -88,7 +88,7 @@ async def core() -> AsyncIterator[FakeCore]:
 async def edge(core: FakeCore) -> AsyncIterator[Edge]:
     loop, (here, there), ends = asyncio.get_running_loop(), socket.socketpair(), list[bool]()
     link = CoreLink(ends.append, LIMIT_S)
-    runtime = RemoteRuntime(Settings(codec_threads=1), link, Tallies())
+    runtime = RemoteRuntime(load_settings(codec_threads=1), link, Tallies())
     await loop.create_unix_connection(lambda: link.link, sock=here)
     await loop.create_unix_connection(lambda: core.link, sock=there)
     yield Edge(link, runtime, ends)
@@ -179,7 +179,7 @@ async def test_nobody_waits_for_a_silent_core_until_it_is_heard_again(ready: Edg
 
     with pytest.raises(Unavailable, match="no sign of life for more than 2 s") as raised:
         await asked
-    assert raised.value.retry_after_s > 0
+    assert raised.value.retry_after_s == LOADING_RETRY_S
     with pytest.raises(Unavailable):
         ready.runtime.require_ready()
     assert not ready.runtime.is_live
