@@ -34,8 +34,8 @@ WITHOUT_EFFECT: Mapping[str, str] = {
 
 
 def without_effect(settings: Settings) -> list[str]:
-    """Of what an operator has set, the fields that replicas do not use."""
-    return sorted(settings.model_fields_set & WITHOUT_EFFECT.keys())
+    """Of what an operator has changed, the fields that replicas do not use."""
+    return [name for name in WITHOUT_EFFECT if getattr(settings, name) != Settings.model_fields[name].default]
 
 
 @dataclass(frozen=True, kw_only=True)
