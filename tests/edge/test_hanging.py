@@ -83,6 +83,14 @@ def test_a_silent_core_is_waited_for_by_nobody_and_taken_back_when_it_wakes_up(h
     assert "is heard again" in hanging.log
 
 
+def test_a_silent_edge_does_not_hold_up_the_end(hanging: ServiceWithEdges) -> None:  # the last one
+    edges = hanging.descendants()
+    with stopped(edges[0]):
+        hanging.signal(signal.SIGTERM)
+        assert hanging.process.wait(WITHIN_S) in (0, -signal.SIGTERM)
+        hanging.wait_until_gone(edges)
+
+
 def assert_unavailable(response: httpx.Response) -> None:
     assert_problem(response, 503, "unavailable")
     assert int(response.headers["retry-after"]) > 0
