@@ -131,8 +131,8 @@ class Settings(BaseSettings):
     )
     stall_s: Seconds | None = Field(
         None,
-        description="Silence of the device for longer, in seconds, ends the process; unset: 25, and 600 where"
-        " torch.compile may keep it busy.",
+        description="Silence of the device for longer, in seconds, ends the process, and silence of one of"
+        " `http_processes` has it replaced; unset: 25, and 600 where torch.compile may keep the device busy.",
     )
     drain_delay_s: float = Field(
         0.0,
@@ -160,6 +160,11 @@ class Settings(BaseSettings):
         if self.stall_s is not None:
             return self.stall_s
         return COMPILING_STALL_S if self.acceleration == "compile" else STALL_S
+
+    @property
+    def longest_process_silence_s(self) -> float:
+        """How long processes of one service may say nothing to each other, in seconds."""
+        return STALL_S if self.stall_s is None else self.stall_s
 
     @field_validator("port", mode="before")
     @classmethod

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from collections.abc import Iterator
+from typing import Annotated, Any, get_args
 
 import httpx
 import pytest
 from fastapi import FastAPI, Query
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import iter_route_contexts
 from pydantic import ValidationError
 from starlette.datastructures import QueryParams
 
+from lerenet.api.app import create_app
+from lerenet.api.dependencies import MIN_REVISION, AtLeast, FrontDep, ReadyFrontDep
 from lerenet.api.parameters import SegmentParameters, query_values
+from lerenet.api.routes import segment
+from lerenet.edge.application import edge_app
+from lerenet.settings import Settings
 
 QUERIES = [
     "",
@@ -61,3 +69,33 @@ async def test_query_is_read_as_the_framework_reads_it(query: str) -> None:
         assert response.status_code == 422
     else:
         assert response.json() == {"sent": sorted(parameters.model_fields_set), **parameters.model_dump()}
+
+
+async def test_the_shortcut_does_whatever_the_route_depends_on(settings: Settings) -> None:
+    """`StraightRoute` has to do by itself what is declared of the route, its router or the application, and no more."""
+    whole = create_app(settings)
+    for app in (whole, edge_app(whole.state.runtime, None)):
+        [route] = [each for each in iter_route_contexts(app.routes) if each.path == segment.ROUTE.path]
+        dependants = list(_all_of(route.dependant))
+
+        done = {AtLeast.dependency, get_args(ReadyFrontDep)[1].dependency, get_args(FrontDep)[1].dependency}
+        assert {each.call for each in dependants} == {segment.segment, *done}
+        assert {name for each in dependants for name in _read_by(each)} == {MIN_REVISION, "query"}
+
+
+def _all_of(dependant: Dependant) -> Iterator[Dependant]:
+    yield dependant
+    for each in dependant.dependencies:
+        yield from _all_of(each)
+
+
+def _read_by(dependant: Dependant) -> list[str]:
+    """Names of what is read of a request."""
+    read = (
+        dependant.path_params,
+        dependant.query_params,
+        dependant.header_params,
+        dependant.cookie_params,
+        dependant.body_params,
+    )
+    return [field.alias for fields in read for field in fields]

@@ -88,7 +88,7 @@ def test_settings_reach_the_replicas_with_the_bounds_that_follow(run: Run) -> No
     assert deployment["graceful_shutdown_timeout_s"] == 12.5
 
 
-@pytest.mark.parametrize("pair", ["MISSPELT=1", "DRAIN_S", "DRAIN_S=soon"])
+@pytest.mark.parametrize("pair", ["MISSPELT=1", "DRAIN_S", "DRAIN_S=soon", "HTTP_PROCESSES=4"])
 def test_a_setting_that_cannot_be_is_refused(run: Run, pair: str) -> None:
     result = run("scaleout", "--set", pair)
 

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -15,7 +16,7 @@ from typing import Self
 import httpx
 
 TESTS = Path(__file__).parents[1]
-WITHIN_S = 60.0
+WITHIN_S = 120.0
 
 
 class ServiceWithEdges:
@@ -30,11 +31,12 @@ class ServiceWithEdges:
     def __init__(self, folder: Path, module: str = "edge.levels", **settings: object) -> None:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        self.url = f"http://127.0.0.1:{port}"
+            self.port = probe.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.headers: dict[str, str] = {}
         self.log_file = folder / "service.log"
         fields = {
-            "PORT": port,
+            "PORT": self.port,
             "DATA_DIR": folder / "data",
             "HTTP_PROCESSES": 2,
             "DEVICE": "cpu",
@@ -77,7 +79,7 @@ class ServiceWithEdges:
         until = time.monotonic() + WITHIN_S
         while True:
             try:
-                if httpx.get(f"{self.url}/readyz", timeout=WITHIN_S).status_code == 200:
+                if self.get("/readyz").status_code == 200:
                     break
             except httpx.TransportError:
                 pass
@@ -88,10 +90,39 @@ class ServiceWithEdges:
 
     def wait_for_edges(self, n: int = 2) -> None:
         """Waits until so many say that they are there."""
+        self.wait_for_sample("http_processes", n)
+
+    def sample(self, name: str) -> float:
+        """A number of the metrics, by its name and labels; 0 where there is none yet."""
+        lines = (line.rpartition(" ") for line in self.get("/metrics").text.splitlines())
+        return next((float(value) for shown, _, value in lines if shown == f"lerenet_{name}"), 0.0)
+
+    def wait_for_sample(self, name: str, value: float) -> None:
+        """Waits until the metrics show a number."""
         until = time.monotonic() + WITHIN_S
-        while f"lerenet_http_processes {float(n)}" not in httpx.get(f"{self.url}/metrics", timeout=WITHIN_S).text:
+        while (shown := self.sample(name)) != value:
+            assert time.monotonic() < until, f"{name} is {shown}: {self.log}"
+            time.sleep(0.05)
+
+    def wait_until_refused(self) -> None:
+        """Waits until nobody listens on the port."""
+        until = time.monotonic() + WITHIN_S
+        with suppress(ConnectionRefusedError):
+            while True:
+                socket.create_connection(("127.0.0.1", self.port), timeout=WITHIN_S).close()
+                assert time.monotonic() < until, self.log
+                time.sleep(0.02)
+
+    def wait_for_log(self, text: str) -> None:
+        """Waits until the log has it."""
+        until = time.monotonic() + WITHIN_S
+        while text not in self.log:
             assert time.monotonic() < until, self.log
             time.sleep(0.05)
+
+    def get(self, path: str) -> httpx.Response:
+        """An answer, over a connection of its own."""
+        return httpx.get(f"{self.url}{path}", headers=self.headers, timeout=WITHIN_S, verify=False)
 
     def descendants(self) -> list[int]:
         """Process ids of its edges."""
@@ -102,6 +133,27 @@ class ServiceWithEdges:
         except FileNotFoundError:
             return []
 
+    def edge_of(self, client_port: int) -> int | None:
+        """Process id of the edge that holds a connection, by the client's port; None while it waits to be accepted."""
+        ends = f"0100007F:{self.port:04X} 0100007F:{client_port:04X}"
+        with Path("/proc/net/tcp").open() as table:
+            inodes = {line.split()[9] for line in table if f" {ends} " in line}
+        names = {f"socket:[{inode}]" for inode in inodes}
+        return next((pid for pid in self.descendants() if not names.isdisjoint(_open_files(pid))), None)
+
+    def connection_to(self, pid: int) -> socket.socket:
+        """A connection that one of the edges has accepted."""
+        until = time.monotonic() + WITHIN_S
+        while True:
+            connection = socket.create_connection(("127.0.0.1", self.port), timeout=WITHIN_S)
+            while (holder := self.edge_of(connection.getsockname()[1])) is None:
+                assert time.monotonic() < until, self.log
+                time.sleep(0.01)
+            if holder == pid:
+                return connection
+            connection.close()
+            assert time.monotonic() < until, f"always another edge than {pid}"
+
     @staticmethod
     def wait_until_gone(pids: list[int]) -> None:
         until = time.monotonic() + WITHIN_S
@@ -111,6 +163,15 @@ class ServiceWithEdges:
 
     def signal(self, number: signal.Signals) -> None:
         self.process.send_signal(number)
+
+
+def _open_files(pid: int) -> set[str]:
+    links = Path(f"/proc/{pid}/fd")
+    found = set()
+    for each in os.listdir(links) if links.exists() else ():
+        with suppress(FileNotFoundError):  # closed meanwhile
+            found.add(os.readlink(links / each))
+    return found
 
 
 def _is_running(pid: int) -> bool:

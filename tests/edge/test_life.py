@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import httpx
-import numpy as np
 import pytest
 
+from edge.asking import plate, register, segment
+from edge.connection import Answers, request
 from edge.service import ServiceWithEdges
-from lerenet.imaging import encode_bilevel_png, encode_image_png
 
 
 @pytest.fixture
@@ -23,23 +23,6 @@ def own(tmp_path: Path) -> Iterator[ServiceWithEdges]:
         yield running
 
 
-def plate() -> bytes:
-    image = np.full((40, 40), 60, np.uint8)
-    image[10:20, 10:20] = 200
-    return encode_image_png(image)
-
-
-def register(url: str) -> None:
-    mask = np.zeros((40, 40), np.uint8)
-    mask[10:20, 10:20] = 1
-    files = {"images": ("a.png", plate()), "masks": ("a.mask.png", encode_bilevel_png(mask))}
-    assert httpx.post(f"{url}/support", data={"name": "bright"}, files=files, timeout=60).status_code == 201
-
-
-def segment(url: str) -> httpx.Response:
-    return httpx.post(f"{url}/segment", content=plate(), headers={"Content-Type": "image/png"}, timeout=60)
-
-
 def test_no_edge_loads_torch(service: ServiceWithEdges) -> None:
     pids = service.descendants()
     assert len(pids) == 2
@@ -47,18 +30,18 @@ def test_no_edge_loads_torch(service: ServiceWithEdges) -> None:
         assert "torch" not in Path(f"/proc/{pid}/maps").read_text()
 
 
-def test_a_dead_edge_is_replaced_while_the_other_answers(own: ServiceWithEdges) -> None:
-    register(own.url)
-    first, second = own.descendants()
-    with httpx.Client(base_url=own.url, timeout=60) as kept:
+def test_a_dead_edge_is_replaced_while_the_other_answers(service: ServiceWithEdges) -> None:
+    register(service.url)
+    first, second = service.descendants()
+    with httpx.Client(base_url=service.url, timeout=60) as kept:
         os.kill(first, signal.SIGKILL)
-        own.wait_until_gone([first])
-        assert segment(own.url).status_code == 200
+        service.wait_until_gone([first])
+        assert segment(service.url).status_code == 200
         assert kept.get("/livez").status_code == 200
-    own.wait_for_edges()
-    assert second in own.descendants()
-    assert len(own.descendants()) == 2
-    assert "another is started" in own.log
+    service.wait_for_log("another is started")
+    service.wait_for_edges()
+    assert second in service.descendants()
+    assert len(service.descendants()) == 2
 
 
 def test_a_killed_core_leaves_no_process(own: ServiceWithEdges) -> None:
@@ -81,12 +64,16 @@ def test_a_signal_to_every_process_ends_the_service_well(own: ServiceWithEdges) 
     assert "died" not in own.log
 
 
-def test_metrics_count_the_requests_of_every_edge(own: ServiceWithEdges) -> None:
-    register(own.url)
-    for _ in range(6):
-        assert segment(own.url).status_code == 200
-    shown = re.compile(r'lerenet_requests_total\{code="200",method="POST",route="/segment"\} 6\.0')
-    for _ in range(200):  # edges tell four times a second
-        if shown.search(httpx.get(f"{own.url}/metrics", timeout=60).text):
-            return
-    pytest.fail("six requests were answered, and not counted")
+def test_metrics_count_the_requests_of_every_edge(service: ServiceWithEdges) -> None:
+    register(service.url)
+    counted = 'requests_total{code="200",method="POST",route="/segment"}'
+    n_before, edges = service.sample(counted), service.descendants()
+
+    for pid, n in zip(edges, (2, 4), strict=True):
+        with closing(service.connection_to(pid)) as connection:
+            answers = Answers(connection)
+            for _ in range(n):
+                connection.sendall(request("POST", "/segment", {"Content-Type": "image/png"}, plate()))
+                assert answers.next().status == 200
+
+    service.wait_for_sample(counted, n_before + 6)  # edges tell four times a second

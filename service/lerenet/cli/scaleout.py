@@ -104,6 +104,7 @@ def _places(data_dir: Path, weights: Path | None, database_url: str | None) -> d
 
 def _named(settings: list[str]) -> dict[str, str]:
     """Settings by field."""
+    from lerenet.scaleout.plan import WITHOUT_EFFECT
     from lerenet.settings import PREFIX, Settings
 
     named = {}
@@ -112,6 +113,10 @@ def _named(settings: list[str]) -> dict[str, str]:
         name = name.upper().removeprefix(PREFIX).lower()
         if not separator or name not in Settings.model_fields:
             raise typer.BadParameter(f"{pair!r} is no NAME=VALUE of a setting", param_hint="--set")
+        if name in WITHOUT_EFFECT:
+            raise typer.BadParameter(
+                f"{pair!r} has no effect on Ray Serve ({WITHOUT_EFFECT[name]}): leave it out", param_hint="--set"
+            )
         named[name] = value
     return named
 

@@ -1,7 +1,8 @@
-"""Counts over several processes: a mapped file with a column for each process, which alone writes there.
+"""Counts over several processes, and their signs of life: a mapped file with a column for each of them.
 
-A count is the sum of its row. Nothing is locked: a process adds to its own number before it looks at the sum, so that
-of two that come at once neither misses the other. What a process held when it died is struck out by the core.
+Each process alone writes to its column; a count is the sum of its row. Nothing is locked: a process adds to its own
+number before it looks at the sum, so that of two that come at once neither misses the other. What a process held when
+it died is struck out by the core.
 """
 
 from __future__ import annotations
@@ -17,7 +18,10 @@ from lerenet.runtime.admission import Tallies
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-N_ROWS = 4
+N_TALLIES = 4
+BEATS = N_TALLIES
+"""The row of signs of life, behind those of counts."""
+N_ROWS = N_TALLIES + 1
 CORE_SLOT = 0
 _NUMBER_BYTES = 8
 
@@ -57,12 +61,20 @@ class Board:
 
     def tallies(self, slot: int) -> Tallies:
         """The counts, written to from one process."""
-        return Tallies(*(SharedTally(self, row, slot) for row in range(N_ROWS)))
+        return Tallies(*(SharedTally(self, row, slot) for row in range(N_TALLIES)))
 
     def strike_out(self, slot: int) -> None:
         """Forgets what a dead process held."""
         for row in range(N_ROWS):
             self._numbers[row * self.n_slots + slot] = 0
+
+    def beat(self, slot: int) -> None:
+        """Gives a sign of life."""
+        self.add(BEATS, slot, 1)
+
+    def beats(self, slot: int) -> int:
+        """Signs of life that a process has given since it began."""
+        return self._numbers[BEATS * self.n_slots + slot]
 
     def total(self, row: int) -> int:
         """Sum of a row."""

@@ -1,4 +1,4 @@
-"""The edges of a core: started, told how it is, started again when they die, and stopped."""
+"""The edges of a core: started, told how it is, killed when they hang, started again when they die, and stopped."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ import structlog
 
 from lerenet.edge.board import Board
 from lerenet.edge.desk import Desk, Office
-from lerenet.edge.messages import State, Stop
+from lerenet.edge.messages import BEAT_S, State, Stop
 from lerenet.errors import LERENetError
 from lerenet.runtime.runtime import Runtime
 
-PUSH_S = 0.25
-"""Longest time between two words to the edges, in seconds."""
-
 LOOK_S = 0.025
 """Shortest time between two looks at the line in front of the device, in seconds."""
+
+BEGIN_WITHIN_S = 120.0
+"""Before the first sign of life of an edge, in seconds: it loads its modules first."""
 
 KILL_AFTER_S = 5.0
 """After the time to drain, for an edge to end by itself, in seconds."""
@@ -59,7 +59,8 @@ class Crew:
         self._board = board
         self._listeners = listeners
         self._office = office(self._glance)
-        self._edges = [_Edge(slot, self) for slot in range(1, board.n_slots)]
+        longest_silence_s = runtime.settings.longest_process_silence_s
+        self._edges = [_Edge(slot, self, longest_silence_s) for slot in range(1, board.n_slots)]
         self._looked_at = 0.0
         self._told: tuple[object, ...] = ()
         self.is_stopping = False
@@ -106,7 +107,9 @@ class Crew:
     async def _push_for_ever(self) -> None:
         while True:
             self._look(must_tell=True)
-            await asyncio.sleep(PUSH_S)
+            for edge in self._edges:
+                edge.note_time(self._board.beats(edge.slot))
+            await asyncio.sleep(BEAT_S)
 
     # -- for its edges
 
@@ -145,9 +148,12 @@ class Crew:
 class _Edge:
     """One edge, in whichever process it now is."""
 
-    def __init__(self, slot: int, crew: Crew) -> None:
-        self._slot = slot
+    def __init__(self, slot: int, crew: Crew, longest_silence_s: float) -> None:
+        self.slot = slot
         self._crew = crew
+        self._longest_silence_s = longest_silence_s
+        self._silence_s = 0.0
+        self._n_beats = 0
         self._process: subprocess.Popen[bytes] | None = None
         self._desk: Desk | None = None
         self._pause_s = FIRST_PAUSE_S
@@ -160,12 +166,27 @@ class _Edge:
 
     async def start(self) -> None:
         self._began = time.monotonic()
-        self._process, self._desk = await self._crew.begin(self._slot, self._note_end)
-        _log.info("an HTTP process starts", slot=self._slot, pid=self._process.pid)
+        self._silence_s, self._n_beats = 0.0, 0
+        self._process, self._desk = await self._crew.begin(self.slot, self._note_end)
+        _log.info("an HTTP process starts", slot=self.slot, pid=self._process.pid)
 
     def tell(self, state: State) -> None:
         if self._desk is not None:
             self._desk.link.send(state)
+
+    def note_time(self, n_beats: int) -> None:
+        """Another `BEAT_S` has gone by; kills what has been silent for too long.
+
+        Counted and not measured: what this process has slept through is no silence of the edge.
+        """
+        self._silence_s = 0.0 if n_beats != self._n_beats else self._silence_s + BEAT_S
+        self._n_beats = n_beats
+        longest_s = self._longest_silence_s if n_beats else max(self._longest_silence_s, BEGIN_WITHIN_S)
+        if self._process is not None and self._silence_s > longest_s:
+            pid = self._process.pid
+            _log.error("an HTTP process gives no sign of life, and is killed", slot=self.slot, pid=pid)
+            self._process.kill()
+            self._silence_s = 0.0
 
     def stop(self) -> None:
         if self._restarting is not None:
@@ -175,7 +196,7 @@ class _Edge:
 
     async def end(self) -> None:
         if self._process is not None:
-            _log.warning("an HTTP process does not end, and is killed", slot=self._slot, pid=self._process.pid)
+            _log.warning("an HTTP process does not end, and is killed", slot=self.slot, pid=self._process.pid)
             self._process.kill()
             await asyncio.to_thread(self._process.wait)
         if self._restarting is not None:
@@ -188,9 +209,9 @@ class _Edge:
         pid, self._process = self._process.pid, None
         if self._desk is not None:
             self._desk.link.close()
-        self._crew.strike_out(self._slot)
+        self._crew.strike_out(self.slot)
         if not self._crew.is_stopping:
-            _log.error("an HTTP process died; another is started", slot=self._slot, pid=pid, status=status)
+            _log.error("an HTTP process died; another is started", slot=self.slot, pid=pid, status=status)
             self._restarting = asyncio.create_task(self._start_again())
 
     async def _start_again(self) -> None:
@@ -201,7 +222,7 @@ class _Edge:
             try:
                 await self.start()
             except OSError as error:  # no memory, no process, no descriptor: there may be again
-                _log.error("an HTTP process cannot be started", slot=self._slot, reason=str(error))
+                _log.error("an HTTP process cannot be started", slot=self.slot, reason=str(error))
                 self._pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S)
             else:
                 return

@@ -9,7 +9,7 @@ import structlog
 from starlette.types import ASGIApp, Message
 
 from lerenet.edge.exchange import Inflow, Outflow
-from lerenet.edge.messages import Ended, Head, Left, Opened, Piece, Taken
+from lerenet.edge.messages import Ended, Head, Left, Opened, Piece, Taken, Wanted
 from lerenet.edge.wire import Link
 
 _log = structlog.get_logger(__name__)
@@ -32,6 +32,7 @@ class HostedRequest:
         self._link = link
         self._request = Inflow(link, opened.number)
         self._answer = Outflow(link, opened.number)
+        self._is_wanted = False
 
     async def run(self) -> None:
         """Answers it."""
@@ -55,6 +56,9 @@ class HostedRequest:
             self._answer.cut()
 
     async def _receive(self) -> Message:
+        if not self._is_wanted:
+            self._is_wanted = True
+            self._link.send(Wanted(self._number))
         piece = await self._request.next()
         if piece is None:
             return {"type": "http.disconnect"}

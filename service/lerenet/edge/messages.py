@@ -11,6 +11,9 @@ from lerenet.errors import LERENetError
 from lerenet.runtime.findings import SegmentationQuery, SoughtClass
 from lerenet.settings import Settings
 
+BEAT_S = 0.25
+"""Longest time between two signs of life of a process, in seconds."""
+
 # -- from the core to an edge
 
 
@@ -170,6 +173,12 @@ class Taken(NamedTuple):
 
 class Left(NamedTuple):
     """The caller is gone."""
+
+    number: int
+
+
+class Wanted(NamedTuple):
+    """The application asks for the request's body: nothing of it is read before."""
 
     number: int
 

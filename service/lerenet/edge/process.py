@@ -22,6 +22,7 @@ from lerenet.api.process import configuration, prepare_process
 from lerenet.edge.application import Fork, edge_app
 from lerenet.edge.board import Board
 from lerenet.edge.core_link import CoreLink
+from lerenet.edge.messages import BEAT_S
 from lerenet.edge.relay import Relay
 from lerenet.edge.remote_runtime import RemoteKeyRing, RemoteRuntime
 from lerenet.settings import Settings
@@ -61,7 +62,9 @@ class Edge(uvicorn.Server):
     def __init__(self, settings: Settings, board: Board, slot: int, listeners: Sequence[socket.socket]) -> None:
         tallies = board.tallies(slot)
         tallies.http_processes.add(1)
-        self._core = CoreLink(self._end)
+        self._board = board
+        self._slot = slot
+        self._core = CoreLink(self._end, settings.longest_process_silence_s)
         self._front = RemoteRuntime(settings, self._core, tallies)
         keys = None if settings.api_keys_file is None else RemoteKeyRing(settings, self._core)
         app = Fork(edge_app(self._front, keys), Relay(self._core), settings.root_path)
@@ -72,9 +75,11 @@ class Edge(uvicorn.Server):
     async def live(self, link: socket.socket) -> None:
         """Serves to the end."""
         await asyncio.get_running_loop().create_unix_connection(lambda: self._core.link, sock=link)
+        beating = asyncio.create_task(self._beat_for_ever())
         await self.serve(sockets=[])
         self._front.close()
         self._core.link.close()
+        beating.cancel()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -87,6 +92,12 @@ class Edge(uvicorn.Server):
         loop = asyncio.get_running_loop()
         for listener in self._listeners:
             threading.Thread(target=self._accept_for_ever, args=(listener, loop), daemon=True).start()
+
+    async def _beat_for_ever(self) -> None:
+        while True:
+            self._board.beat(self._slot)
+            self._core.note_time()
+            await asyncio.sleep(BEAT_S)
 
     def _end(self, is_lost: bool) -> None:
         if is_lost:

@@ -11,7 +11,7 @@ from starlette.types import Receive, Scope, Send
 from lerenet.api.errors import CODE_HEADER, problem_of
 from lerenet.edge.core_link import CoreLink
 from lerenet.edge.exchange import Outflow
-from lerenet.edge.messages import Ended, Head, Left, Opened, Piece, Taken
+from lerenet.edge.messages import Ended, Head, Left, Opened, Piece, Taken, Wanted
 from lerenet.errors import LERENetError
 from lerenet.inference import refusals
 from lerenet.observability import accepted_request_id
@@ -65,6 +65,7 @@ class _Exchange:
     def __init__(self, core: CoreLink, send: Send) -> None:
         self._core = core
         self._send = send
+        self._is_wanted = asyncio.Event()
         self._heads: asyncio.Queue[Head | Piece | Ended | LERENetError] = asyncio.Queue()
         self.is_started = False
         self.is_ended = False
@@ -77,7 +78,11 @@ class _Exchange:
         return self._number
 
     async def pump(self, receive: Receive) -> None:
-        """Hands the body on, then waits for the caller to leave."""
+        """Hands the body on once it is asked for, then waits for the caller to leave.
+
+        Whoever is refused before may wait for a word before he sends: to read is to tell him to.
+        """
+        await self._is_wanted.wait()
         while True:
             message = await receive()
             if message["type"] == "http.disconnect":
@@ -111,6 +116,9 @@ class _Exchange:
     def hear(self, message: Any) -> None:
         if isinstance(message, Taken):
             self._body.note_taken(message.n_bytes)
+            return
+        if isinstance(message, Wanted):
+            self._is_wanted.set()
             return
         self.is_ended = self.is_ended or isinstance(message, Ended)
         self._heads.put_nowait(message)

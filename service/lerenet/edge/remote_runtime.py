@@ -54,11 +54,11 @@ class RemoteMetrics:
         self._problems.append(code)
 
     def report(self) -> None:
-        """Tells the core now."""
+        """Tells the core now; not while it is silent: what it does not read would fill this process."""
         self._is_due = False
-        if self._requests or self._problems:
+        if (self._requests or self._problems) and not self._core.is_silent:
             self._core.link.send(Observed(self._requests, self._problems))
-            self._requests, self._problems = [], []
+        self._requests, self._problems = [], []
 
 
 class RemoteKeyRing(KeyRing):
@@ -81,7 +81,7 @@ class RemoteKeyRing(KeyRing):
         """Counts a request against the key's rate; a key without one costs no question.
 
         Raises:
-            Draining: The core is gone.
+            Draining, Unavailable: The core is gone, or silent.
         """
         if key.requests_per_minute is None:
             return None
@@ -124,7 +124,8 @@ class RemoteRuntime:
         return not self._core.is_silent and (self._core.state is None or self._core.state.is_live)
 
     def require_ready(self) -> object:
-        """The core's last word; raises what it refuses every request with."""
+        """The core's last word; raises what it refuses every request with, or that it is not heard."""
+        self._core.require_voice()
         state = self._core.state
         if state is None:
             raise Loading("the service is starting: ask again shortly", retry_after_s=LOADING_RETRY_S)

@@ -26,6 +26,17 @@ RETRY_AFTER_S = 2.0
 END_S = 5.0
 """After the time to drain, for device and registry to be closed, in seconds."""
 
+WITHOUT_EFFECT: Mapping[str, str] = {
+    "http_processes": "Serve's proxies speak HTTP, one on each node",
+    "drain_delay_s": "Serve sends nobody to a replica that is about to end",
+}
+"""Settings that replicas do not use, and why they need not."""
+
+
+def without_effect(settings: Settings) -> list[str]:
+    """Of what an operator has changed, the fields that replicas do not use."""
+    return [name for name in WITHOUT_EFFECT if getattr(settings, name) != Settings.model_fields[name].default]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:

@@ -17,8 +17,8 @@ from lerenet.api.process import prepare_process
 from lerenet.runtime.engine import Engine, build_engine
 from lerenet.runtime.runtime import Runtime
 from lerenet.scaleout.metrics import MetricsOfAll
-from lerenet.scaleout.plan import REPLICA_HEADER
-from lerenet.settings import Settings, load_settings
+from lerenet.scaleout.plan import REPLICA_HEADER, WITHOUT_EFFECT, without_effect
+from lerenet.settings import PREFIX, Settings, load_settings
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -43,6 +43,9 @@ class Replica:
         self._settings = load_settings()
         self._build = build
         prepare_process(self._settings)
+        for field in without_effect(self._settings):
+            variable, reason = f"{PREFIX}{field.upper()}", WITHOUT_EFFECT[field]
+            _log.warning("setting without effect on Ray Serve, ignored", variable=variable, reason=reason)
 
     def __serve_build_asgi_app__(self) -> FastAPI:
         """The application, which Serve starts before it sends anybody here."""
