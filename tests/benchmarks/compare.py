@@ -1,4 +1,8 @@
-"""Serves one class by lerenet and by each peer in turn, under the same load, and prints one table of medians."""
+"""Serves one class by lerenet and by each peer in turn, under the same load, and prints one table of medians.
+
+The bare network is measured before and after every window, so that servers can be compared on a machine whose speed
+changes from one window to the next.
+"""
 
 from __future__ import annotations
 
@@ -22,13 +26,17 @@ import psutil
 import torch
 
 from benchmarks.core import FOLDER
+from lerenet.bench.bare import BareNetwork, for_a_while
 from lerenet.bench.material import SIDE_PX, as_png, draw_frames, draw_shots, write_frames
 from lerenet.client import Client
+from lerenet.inference.device import choose_device
 from lerenet.inference.regions import MaskRule
 from lerenet.inference.segmenter import Segmenter
 from lerenet.network import build_lerenet
 from lerenet.network.config import tiny
+from lerenet.network.folding import fold
 from lerenet.network.weights import load_weights, save_weights, shipped_weights
+from lerenet.settings import load_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,6 +44,8 @@ if TYPE_CHECKING:
 ONLY_JSON = ("litserve",)
 TESTS = Path(__file__).parent.parent
 START_S = 180.0
+YARDSTICK_S = 1.0
+BATCH = 16
 NAME = "frames"
 COMMANDS = {
     "lerenet": ["-m", "lerenet", "serve", "--port", "{port}"],
@@ -45,8 +55,8 @@ COMMANDS = {
 }
 
 
-def prepare(folder: Path, network: str) -> None:
-    """Weights, frames, the class as its shots, and the same class as peers take it."""
+def prepare(folder: Path, network: str) -> BareNetwork:
+    """Weights, frames, the class as its shots, and the same class as peers take it; the network with that class."""
     weights = folder / "weights.safetensors"
     folder.mkdir(parents=True, exist_ok=True)
     if network == "tiny":
@@ -62,6 +72,16 @@ def prepare(folder: Path, network: str) -> None:
     (folder / "class.prototypes").write_bytes(segmenter.dump(encoding))
     (folder / "rule.json").write_text(json.dumps(asdict(rule)), encoding="utf-8")
     write_frames(draw_frames(SIDE_PX, SIDE_PX), folder / "frames")
+    device = choose_device(load_settings().device)
+    yardstick = load_weights(weights, device)
+    fold(yardstick)
+    return BareNetwork(yardstick, (encoding.encoding.to(device),), device).laid_out(torch.channels_last)
+
+
+def bare_cpu_s(network: BareNetwork) -> list[float]:
+    """CPU seconds a frame of the network by itself, in batches, for a second or so."""
+    images = network.tensor(draw_frames(SIDE_PX, SIDE_PX, BATCH))
+    return [each.cpu_s for each in for_a_while(lambda: network.spend(images, 1), YARDSTICK_S)]
 
 
 @contextlib.contextmanager
@@ -132,26 +152,30 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
     folder = options.out.resolve()
-    prepare(folder, options.network)
+    network = prepare(folder, options.network)
     figures: dict[str, list[dict[str, Any]]] = {name: [] for name in options.servers.split(",")}
     masks: dict[str, str] = {}
     for turn in range(options.rounds):
         for name, found in figures.items():
             with running(name, folder) as (url, pid):
                 masks[name] = answered_mask(name, url, folder)
+                bare = bare_cpu_s(network)
                 found.append(measure(name, url, pid, folder, options.concurrency, options.seconds))
+                own_s = statistics.median(bare + bare_cpu_s(network))
+                found[-1]["cpu_over_bare"] = found[-1]["cpu_s_per_frame"] / own_s
                 print(f"round {turn + 1}, {name}: {found[-1]['throughput']:.1f} frames/s", file=sys.stderr)
     # on CUDA the class is fitted once here and once by the service, and sums there are not repeatable to the last bit
     assert len(set(masks.values())) == 1 or torch.cuda.is_available(), f"the servers do not answer alike: {masks}"
     (folder / "figures.json").write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
     columns = {"frames/s": "throughput", "p50 ms": "p50_ms", "p99 ms": "p99_ms", "CPU ms a frame": "cpu_s_per_frame"}
-    print("| | " + " | ".join(columns) + " | peak RSS MiB | failed |\n|---|" + "---:|" * 6)
+    columns |= {"over bare": "cpu_over_bare"}
+    print("| | " + " | ".join(columns) + " | peak RSS MiB | failed |\n|---|" + "---:|" * 7)
     for name, rounds in figures.items():
         cells = [statistics.median(each[key] for each in rounds) for key in columns.values()]
-        cells[-1] *= 1e3
+        cells[3] *= 1e3
         rss = max(each["peak_rss_bytes"] for each in rounds) / (1 << 20)
         failed = sum(n for each in rounds for status, n in each["statuses"].items() if status != "200")
-        print(f"| {name} | " + " | ".join(f"{cell:.1f}" for cell in cells) + f" | {rss:.0f} | {failed} |")
+        print(f"| {name} | " + " | ".join(f"{cell:.3g}" for cell in cells) + f" | {rss:.0f} | {failed} |")
 
 
 def _post(server: str, url: str, folder: Path) -> httpx.Response:
