@@ -19,9 +19,9 @@ from edge.service import WITHIN_S, ServiceWithEdges
 STALL_S = 5.0
 
 
-@pytest.fixture(scope="module")
-def hanging(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceWithEdges]:
-    with ServiceWithEdges(tmp_path_factory.mktemp("hanging"), stall_s=STALL_S) as running:
+@pytest.fixture
+def hanging(tmp_path: Path) -> Iterator[ServiceWithEdges]:
+    with ServiceWithEdges(tmp_path, stall_s=STALL_S) as running:
         running.wait_until_ready()
         register(running.url)
         yield running
@@ -44,7 +44,9 @@ def states_of_threads(pid: int) -> list[str]:
     return [each.read_text().rpartition(")")[2].split()[0] for each in Path(f"/proc/{pid}/task").glob("*/stat")]
 
 
-def test_a_silent_edge_is_replaced_and_what_it_held_is_let_go(hanging: ServiceWithEdges) -> None:
+def test_a_silent_edge_is_replaced_what_it_held_is_let_go_and_it_does_not_hold_up_the_end(
+    hanging: ServiceWithEdges,
+) -> None:
     first, second = hanging.descendants()
     with closing(hanging.connection_to(first)) as caller:
         caller.sendall(b"POST /segment HTTP/1.1\r\nHost: a\r\nContent-Type: image/png\r\nContent-Length: 999\r\n\r\n")
@@ -61,6 +63,12 @@ def test_a_silent_edge_is_replaced_and_what_it_held_is_let_go(hanging: ServiceWi
     assert second in hanging.descendants()
     assert len(hanging.descendants()) == 2
     assert "an HTTP process gives no sign of life, and is killed" in hanging.log
+
+    edges = hanging.descendants()
+    with stopped(second):
+        hanging.signal(signal.SIGTERM)
+        assert hanging.process.wait(WITHIN_S) in (0, -signal.SIGTERM)
+        hanging.wait_until_gone(edges)
 
 
 def test_a_silent_core_is_waited_for_by_nobody_and_taken_back_when_it_wakes_up(hanging: ServiceWithEdges) -> None:
@@ -81,14 +89,6 @@ def test_a_silent_core_is_waited_for_by_nobody_and_taken_back_when_it_wakes_up(h
     assert segment(hanging.url).status_code == 200
     assert sorted(hanging.descendants()) == edges
     assert "is heard again" in hanging.log
-
-
-def test_a_silent_edge_does_not_hold_up_the_end(hanging: ServiceWithEdges) -> None:  # the last one
-    edges = hanging.descendants()
-    with stopped(edges[0]):
-        hanging.signal(signal.SIGTERM)
-        assert hanging.process.wait(WITHIN_S) in (0, -signal.SIGTERM)
-        hanging.wait_until_gone(edges)
 
 
 def assert_unavailable(response: httpx.Response) -> None:
