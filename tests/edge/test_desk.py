@@ -57,9 +57,9 @@ async def desk_with(runtime: object) -> AsyncIterator[tuple[Desk, Link, asyncio.
     loop = asyncio.get_running_loop()
     ours, theirs = socket.socketpair()
     answers: asyncio.Queue[Any] = asyncio.Queue()
-    lost, asked = asyncio.Event(), asyncio.Event()
+    asked = asyncio.Event()
     office = cast(Office, SimpleNamespace(runtime=runtime, app=None, state={}, keys=None, glance=asked.set))
-    desk = Desk(office, lost.set)
+    desk = Desk(office)
     await loop.create_connection(lambda: desk.link, sock=ours)
     edge = Link(answers.put_nowait)
     await loop.create_connection(lambda: edge, sock=theirs)
@@ -67,7 +67,9 @@ async def desk_with(runtime: object) -> AsyncIterator[tuple[Desk, Link, asyncio.
     yield desk, edge, answers, asked
     edge.close()
     async with asyncio.timeout(10):
-        await lost.wait()
+        while desk.n_searches:
+            await asyncio.sleep(0)
+    desk.link.close()
 
 
 async def test_a_refused_question_is_let_go() -> None:

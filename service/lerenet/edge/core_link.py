@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import Callable
-from copy import copy
 from typing import Any, Protocol
 
 import structlog
@@ -157,8 +156,3 @@ class _Single:
 
     def lose(self, error: LERENetError) -> None:
         self.hear(Answered(0, error))
-
-
-def again(error: LERENetError) -> LERENetError:
-    """An error to raise that has been raised before: one object would collect the tracebacks of all."""
-    return copy(error)

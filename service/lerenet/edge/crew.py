@@ -129,7 +129,7 @@ class Crew:
         assert process.stdin is not None
         with process.stdin:
             pickle.dump((self._runtime.settings, slot), process.stdin)
-        desk = Desk(self._office, lambda: None)
+        desk = Desk(self._office)
         await loop.create_unix_connection(lambda: desk.link, sock=here)
         desk.link.send(state_of(self._runtime))
 

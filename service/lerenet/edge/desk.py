@@ -51,16 +51,14 @@ class Desk:
 
     Args:
         office: What it works with.
-        on_loss: Called when the edge is gone.
 
     Attributes:
         link: To the edge.
     """
 
-    def __init__(self, office: Office, on_loss: Callable[[], None]) -> None:
+    def __init__(self, office: Office) -> None:
         self.link = Link(self._hear, self._lose)
         self._office = office
-        self._on_loss = on_loss
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._searches: dict[int, _Search] = {}
         self._hosted: dict[int, HostedRequest] = {}
@@ -126,7 +124,6 @@ class Desk:
     def _lose(self) -> None:
         for number in [*self._searches, *self._tasks]:
             self._cancel(number)
-        self._on_loss()
 
     def _observe(self, message: Observed) -> None:
         metrics = self._office.runtime.metrics

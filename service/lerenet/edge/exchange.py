@@ -16,33 +16,47 @@ WINDOW_BYTES = 1 << 20
 """Of one body, sent and not yet taken."""
 
 
-class Outflow:
-    """A body on its way to the other end.
+class _Flow:
+    """One end of a body.
 
     Args:
-        link: To it.
+        link: To the other end.
         number: Of the exchange.
     """
 
     def __init__(self, link: Link, number: int) -> None:
         self._link = link
         self._number = number
-        self._n_under_way = 0
-        self._may_go_on = asyncio.Event()
-        self._may_go_on.set()
+        self._changed = asyncio.Event()
         self._is_cut = False
+
+    def cut(self) -> None:
+        """Nothing more of it counts."""
+        self._is_cut = True
+        self._changed.set()
+
+    async def _wait_for_change(self) -> None:
+        self._changed.clear()
+        await self._changed.wait()
+
+
+class Outflow(_Flow):
+    """A body on its way to the other end."""
+
+    def __init__(self, link: Link, number: int) -> None:
+        super().__init__(link, number)
+        self._n_under_way = 0
 
     async def send(self, body: bytes, *, is_last: bool) -> None:
         """Sends some of it, when there is room; nothing once it is cut."""
         view = memoryview(body)
         for start in range(0, max(len(body), 1), PIECE_BYTES):
             piece = view[start : start + PIECE_BYTES]
-            await self._may_go_on.wait()
+            while self._n_under_way >= WINDOW_BYTES and not self._is_cut:
+                await self._wait_for_change()
             if self._is_cut:
                 return
             self._n_under_way += len(piece)
-            if self._n_under_way >= WINDOW_BYTES:
-                self._may_go_on.clear()
             self._link.send(
                 Piece(self._number, pickle.PickleBuffer(piece), is_last and start + len(piece) == len(body))
             )
@@ -50,35 +64,20 @@ class Outflow:
     def note_taken(self, n_bytes: int) -> None:
         """The other end has taken so many bytes."""
         self._n_under_way -= n_bytes
-        if self._n_under_way < WINDOW_BYTES:
-            self._may_go_on.set()
-
-    def cut(self) -> None:
-        """Nobody wants the rest."""
-        self._is_cut = True
-        self._may_go_on.set()
+        self._changed.set()
 
 
-class Inflow:
-    """A body that comes from the other end.
-
-    Args:
-        link: To it.
-        number: Of the exchange.
-    """
+class Inflow(_Flow):
+    """A body that comes from the other end."""
 
     def __init__(self, link: Link, number: int) -> None:
-        self._link = link
-        self._number = number
+        super().__init__(link, number)
         self._pieces: deque[Piece] = deque()
-        self._changed = asyncio.Event()
-        self._is_cut = False
 
     async def next(self) -> tuple[bytes, bool] | None:
         """The next piece, and whether it is the last; None once there will be no more."""
         while not self._pieces and not self._is_cut:
-            self._changed.clear()
-            await self._changed.wait()
+            await self._wait_for_change()
         if self._is_cut:
             return None
         piece = self._pieces.popleft()
@@ -90,9 +89,4 @@ class Inflow:
     def take(self, piece: Piece) -> None:
         """A piece has come."""
         self._pieces.append(piece)
-        self._changed.set()
-
-    def cut(self) -> None:
-        """Nothing more counts."""
-        self._is_cut = True
         self._changed.set()

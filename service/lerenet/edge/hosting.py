@@ -36,14 +36,14 @@ class HostedRequest:
 
     async def run(self) -> None:
         """Answers it."""
-        outcome: Any = "raised"
+        has_raised = True
         try:
             await self._app(self._scope, self._receive, self._send)
-            outcome = "returned"
+            has_raised = False
         except Exception:
             _log.exception("exception in the application")
         finally:
-            self._link.send(Ended(self._number, outcome))
+            self._link.send(Ended(self._number, has_raised))
 
     def hear(self, message: Piece | Taken | Left) -> None:
         """Takes a message of the edge."""

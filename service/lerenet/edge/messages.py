@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 from lerenet.access import KeyRecord, Standing
 from lerenet.edge.wire import Packed
 from lerenet.errors import LERENetError
 from lerenet.runtime.findings import SegmentationQuery, SoughtClass
-from lerenet.settings import Settings
 
 BEAT_S = 0.25
 """Longest time between two signs of life of a process, in seconds."""
 
 # -- from the core to an edge
-
-
-class Hello(NamedTuple):
-    """The first message: what the edge works by, and its place among the edges."""
-
-    settings: Settings
-    slot: int
 
 
 class State(NamedTuple):
@@ -53,7 +45,7 @@ class Part(NamedTuple):
         first_place: Position of the first of the classes.
         maps: (H, W) each.
         classes: All that the question is about, with its first part.
-        revision: Of the registry, as `refused` has it.
+        revision: Of the registry, as `Answered` has it.
         submitted: Monotonic time at which its jobs joined the line, in seconds.
         started: When the device began with them.
         ended: When it was done.
@@ -192,7 +184,7 @@ class Head(NamedTuple):
 
 
 class Ended(NamedTuple):
-    """The application has returned; whatever it has not said, it never will."""
+    """The application has returned, or raised; whatever it has not said, it never will."""
 
     number: int
-    outcome: Literal["returned", "raised"]
+    has_raised: bool

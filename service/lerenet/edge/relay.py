@@ -97,7 +97,7 @@ class _Exchange:
             if isinstance(message, LERENetError):
                 raise message
             if isinstance(message, Ended):
-                if message.outcome == "raised":
+                if message.has_raised:
                     raise RuntimeError("the core failed to answer; its log has the cause")
                 return
             await self._pass_back(message)

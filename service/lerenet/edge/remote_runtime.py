@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from copy import copy
 from typing import Any
 
 from lerenet.access import KeyRecord, KeyRing, Standing
-from lerenet.edge.core_link import CoreLink, again
+from lerenet.edge.core_link import CoreLink
 from lerenet.edge.messages import CatchUp, Count, Find, Observed
 from lerenet.edge.remote_maps import RemoteMaps
 from lerenet.errors import LERENetError, Loading
@@ -130,7 +131,7 @@ class RemoteRuntime:
         if state is None:
             raise Loading("the service is starting: ask again shortly", retry_after_s=LOADING_RETRY_S)
         if state.refusal is not None:
-            raise again(state.refusal)
+            raise _again(state.refusal)
         return state
 
     def check_room(self, deadline: float) -> None:
@@ -138,7 +139,7 @@ class RemoteRuntime:
         self.require_ready()
         state = self._core.state
         if state is not None and state.crowd is not None:
-            raise again(state.crowd)
+            raise _again(state.crowd)
 
     async def catch_up(self, revision: int) -> None:
         """Waits until the registry is seen as it is at a revision; costs nothing where the core is known to have it.
@@ -188,3 +189,8 @@ class RemoteRuntime:
 
     def _retry_after_s(self) -> float:
         return LOADING_RETRY_S if self._core.state is None else self._core.state.retry_after_s
+
+
+def _again(error: LERENetError) -> LERENetError:
+    """An error to raise that has been raised before: one object would collect the tracebacks of all."""
+    return copy(error)

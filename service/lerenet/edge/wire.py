@@ -21,9 +21,6 @@ from numpy.typing import NDArray
 INBOX_BYTES = 256 << 10
 """Room for what is read at once: messages with small arrays come in one piece."""
 
-HIGH_WATER_BYTES = 4 << 20
-"""Bytes that wait to be sent before `drained` waits."""
-
 _PREFIX = struct.Struct("<II")
 
 Packed = tuple[tuple[int, ...], pickle.PickleBuffer | memoryview]
@@ -60,8 +57,6 @@ class Link(asyncio.BufferedProtocol):
         self._lengths: tuple[int, ...] = ()
         self._arrays: NDArray[np.uint8] | None = None
         self._n_filled = 0
-        self._may_send = asyncio.Event()
-        self._may_send.set()
 
     # -- sending
 
@@ -78,10 +73,6 @@ class Link(asyncio.BufferedProtocol):
         else:
             self._transport.write(beginning)
 
-    async def drained(self) -> None:
-        """Waits until little is left to be sent, or nobody will take it."""
-        await self._may_send.wait()
-
     def close(self) -> None:
         """Ends the link after what waits to be sent."""
         if self._transport is not None:
@@ -92,21 +83,11 @@ class Link(asyncio.BufferedProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begins."""
         self._transport = cast(asyncio.Transport, transport)
-        self._transport.set_write_buffer_limits(high=HIGH_WATER_BYTES)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Ends."""
         self._transport = None
-        self._may_send.set()
         self._on_loss()
-
-    def pause_writing(self) -> None:
-        """Much waits to be sent."""
-        self._may_send.clear()
-
-    def resume_writing(self) -> None:
-        """Little waits to be sent."""
-        self._may_send.set()
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Where the next bytes go: straight into the arrays that they belong to, where these are large."""
