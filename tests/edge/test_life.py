@@ -11,7 +11,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from edge.asking import plate, register, segment
+from api.plates import PNG_HEADERS, plate_png
+from edge.asking import register, segment
 from edge.connection import Answers, request
 from edge.service import ServiceWithEdges
 
@@ -73,7 +74,7 @@ def test_metrics_count_the_requests_of_every_edge(service: ServiceWithEdges) -> 
         with closing(service.connection_to(pid)) as connection:
             answers = Answers(connection)
             for _ in range(n):
-                connection.sendall(request("POST", "/segment", {"Content-Type": "image/png"}, plate()))
+                connection.sendall(request("POST", "/segment", PNG_HEADERS, plate_png()))
                 assert answers.next().status == 200
 
     service.wait_for_sample(counted, n_before + 6)  # edges tell four times a second
